@@ -1,0 +1,138 @@
+//! Services (semantics part 1.4).
+
+use std::sync::Arc;
+
+use skep_api::{
+    Endpoint, Error, ErrorKind, Id, IdGen, Meta, Mode, Result, Service, ServiceSpec, SpecVersion,
+};
+
+use super::{Admitted, out_of_sequence, port, reference, spec};
+use crate::change::{Change, Key, Object};
+use crate::store::{View, not_found};
+
+/// What a user wants a service to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceWrite {
+    /// This.
+    Spec(Box<ServiceSpec>),
+    /// What it was before its last change: the two specs change places.
+    Rollback,
+}
+
+/// Admits a new service. References without ids are looked up by name.
+pub fn admit_create_service(
+    view: &View,
+    spec: ServiceSpec,
+    ids: &mut IdGen,
+) -> Result<Admitted<Service>> {
+    let admitted = draft_create(view, spec, ids)?;
+    if let [Change::Create(Object::Service(service))] = admitted.changes.as_slice() {
+        port::check_conflicts(view, service.id, &service.spec)?;
+    }
+    Ok(admitted)
+}
+
+/// Admits a change of a service. No change comes of a spec that is the stored one.
+///
+/// `version` is any version of the service that was read since its spec was last written: the
+/// system writes services too (their ports, their update status), and a user's update must not fail
+/// for that. `spec_version` is the version that the last write of the spec replaced, so everything
+/// above it will do.
+pub fn admit_update_service(
+    view: &View,
+    id: Id<Service>,
+    version: u64,
+    write: ServiceWrite,
+) -> Result<Vec<Change>> {
+    let service = view.service(id).ok_or_else(|| not_found("service", &id.to_string()))?;
+    if version <= service.spec_version.0 || version > service.meta.version {
+        return Err(out_of_sequence());
+    }
+    let changes = match write {
+        ServiceWrite::Spec(spec) => draft_update(view, service, *spec)?,
+        ServiceWrite::Rollback => {
+            let previous = service.previous.as_ref().ok_or_else(|| {
+                let message = format!("service {id} does not have a previous spec");
+                Error::new(ErrorKind::FailedPrecondition, message)
+            })?;
+            draft_update(view, service, previous.as_ref().clone())?
+        }
+    };
+    if let [Change::Update(Object::Service(next))] = changes.as_slice()
+        && next.spec.endpoint != service.spec.endpoint
+    {
+        port::check_conflicts(view, id, &next.spec)?;
+    }
+    Ok(changes)
+}
+
+/// Admits that a service goes. Its tasks are ended by the leader's loop.
+pub fn admit_remove_service(view: &View, id: Id<Service>) -> Result<Vec<Change>> {
+    view.service(id).ok_or_else(|| not_found("service", &id.to_string()))?;
+    Ok(vec![Change::Remove(Key::Service(id))])
+}
+
+/// All checks of a new service but for other services' ports.
+pub(super) fn draft_create(
+    view: &View,
+    mut spec: ServiceSpec,
+    ids: &mut IdGen,
+) -> Result<Admitted<Service>> {
+    spec::check(&spec)?;
+    reference::resolve(view, &mut spec)?;
+    if view.service_named(&spec.name).is_some() {
+        let message =
+            format!("name conflicts with an existing object: service {} already exists", spec.name);
+        return Err(Error::new(ErrorKind::AlreadyExists, message).hint(format!(
+            "choose another name, or update it: `skep service update {}`",
+            spec.name
+        )));
+    }
+    let id = ids.next();
+    let service = Service {
+        id,
+        meta: Meta::default(),
+        spec: Arc::new(spec),
+        spec_version: SpecVersion(0),
+        previous: None,
+        endpoint: Endpoint::default(),
+        update_status: None,
+    };
+    Ok(Admitted { id, changes: vec![Change::Create(Object::Service(service))] })
+}
+
+/// All checks of a changed service but for other services' ports. Nothing if nothing changes.
+pub(super) fn draft_update(
+    view: &View,
+    service: &Service,
+    mut spec: ServiceSpec,
+) -> Result<Vec<Change>> {
+    if spec.name != service.spec.name {
+        let message = "renaming services is not supported";
+        return Err(Error::new(ErrorKind::Unimplemented, message));
+    }
+    let kind = |mode: &Mode| std::mem::discriminant(mode);
+    if kind(&spec.mode) != kind(&service.spec.mode) {
+        let message = "service mode change is not allowed";
+        return Err(Error::new(ErrorKind::Unimplemented, message)
+            .hint("remove the service and create it again"));
+    }
+    // A request that brings no credentials must not take away those that nodes pull with.
+    let auth = &mut spec.task.component.registry_auth;
+    if auth.is_none() {
+        auth.clone_from(&service.spec.task.component.registry_auth);
+    }
+    spec::check(&spec)?;
+    reference::resolve(view, &mut spec)?;
+    if spec == *service.spec {
+        return Ok(Vec::new());
+    }
+    let next = Service {
+        spec: Arc::new(spec),
+        spec_version: SpecVersion(service.meta.version),
+        previous: Some(Arc::clone(&service.spec)),
+        update_status: None,
+        ..service.clone()
+    };
+    Ok(vec![Change::Update(Object::Service(next))])
+}

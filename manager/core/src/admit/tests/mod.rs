@@ -1,0 +1,5 @@
+//! What users may write, as tables. Numbers are those of semantics part 14.
+
+mod objects;
+mod services;
+mod stacks;

@@ -1,0 +1,9 @@
+//! What managers decide, as tables. Numbers are those of semantics part 14.
+
+mod addresses;
+mod history;
+mod placing;
+mod properties;
+mod replicas;
+mod restarts;
+mod updates;

@@ -1,0 +1,281 @@
+use expect_test::expect;
+
+use crate::testing::check;
+
+#[test]
+fn behaviour_67_and_68_tasks_spread_by_service_then_by_load() {
+    check(
+        "node n1
+         node n2
+         node n3
+         svc api replicas=2
+         decide
+         svc web replicas=4
+         decide
+         show",
+        expect![[r#"
+            api.1 assigned n1
+            api.2 assigned n2
+            web.1 assigned n3
+            web.2 assigned n1
+            web.3 assigned n2
+            web.4 assigned n3
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_69_a_preference_gives_each_label_value_the_same_whatever_its_nodes() {
+    check(
+        "node n1 label.zone=a
+         node n2 label.zone=b
+         node n3 label.zone=b
+         node n4 label.zone=b
+         svc web replicas=6 spread=node.labels.zone
+         decide
+         show",
+        expect![[r#"
+            web.1 assigned n1
+            web.2 assigned n4
+            web.3 assigned n1
+            web.4 assigned n2
+            web.5 assigned n1
+            web.6 assigned n3
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_70_a_full_branch_gives_its_share_to_its_sibling() {
+    check(
+        "node n1 label.az=1 label.rack=1
+         node n2 label.az=1 label.rack=2 memory=10m
+         node n3 label.az=2 label.rack=1 memory=1m
+         svc web replicas=5 spread=node.labels.az spread=node.labels.rack reserve-memory=10m
+         decide
+         show",
+        expect![[r#"
+            web.1 assigned n1
+            web.2 assigned n2
+            web.3 assigned n1
+            web.4 assigned n1
+            web.5 assigned n1
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_72_without_a_node_tasks_wait_and_go_to_the_first_that_comes() {
+    check(
+        "svc web\ndecide\nshow\nnode n1\ndecide\nshow",
+        expect![[r#"
+        web.1 pending - "no suitable node"
+        --
+        web.1 assigned n1
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn behaviour_73_and_74_a_node_where_a_spec_keeps_failing_comes_last_until_the_spec_changes() {
+    let failures = "task web.9 failed n1 desired=shutdown\n".repeat(5);
+    let script = format!(
+        "history -1
+         node n1
+         node n2
+         svc web replicas=3
+         {failures}
+         task web.1 running n2
+         task web.2 running n2
+         decide
+         show
+         update web image=web:2 replicas=4
+         decide
+         show"
+    );
+    check(
+        &script,
+        expect![[r#"
+        web.1 running n2
+        web.2 running n2
+        web.3 assigned n2
+        --
+        web.1 running n2 desired=shutdown
+        web.1 assigned n1 desired=ready
+        web.2 running n2 desired=shutdown
+        web.2 assigned n2 desired=ready
+        web.3 assigned n2 desired=shutdown
+        web.3 assigned n1 desired=ready
+        web.4 assigned n2
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn behaviour_75_what_no_node_has_room_for_waits_and_says_so() {
+    check(
+        "node n1 pause
+         node n2 down
+         node n3 memory=64m
+         svc web reserve-memory=128m
+         decide
+         show
+         node n4
+         decide
+         show",
+        expect![[r#"
+            web.1 pending - "no suitable node (2 nodes not available for new tasks; insufficient resources on 1 node)"
+            --
+            web.1 assigned n4
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_76_and_77_reservations_fill_nodes_and_come_back_when_tasks_end() {
+    check(
+        "node n1 memory=64m
+         node n2 memory=256m
+         svc web replicas=4 reserve-memory=64m restart=none
+         run
+         svc api reserve-memory=128m
+         run
+         show
+         update web replicas=2
+         run
+         show",
+        expect![[r#"
+            api.1 pending - "no suitable node (insufficient resources on 2 nodes)"
+            web.1 running n1
+            web.2 running n2
+            web.3 running n2
+            web.4 running n2
+            --
+            api.1 running n2
+            web.1 running n1
+            web.2 running n2
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_81_and_82_what_is_not_wanted_is_never_placed() {
+    check(
+        "svc web
+         decide
+         update web image=web:2
+         decide
+         update web replicas=0
+         decide
+         node n1
+         decide
+         show",
+        expect![[r#"
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_83_a_host_port_is_held_once_a_node() {
+    check(
+        "node n1
+         node n2
+         svc web replicas=3 host-port=80:8080
+         decide
+         show
+         svc other host-port=80:80/udp
+         decide
+         show",
+        expect![[r#"
+            web.1 assigned n1
+            web.2 assigned n2
+            web.3 pending - "no suitable node (host-mode port already in use on 2 nodes)"
+            --
+            other.1 assigned n1
+            web.1 assigned n1
+            web.2 assigned n2
+            web.3 pending - "no suitable node (host-mode port already in use on 2 nodes)"
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn behaviour_84_no_more_replicas_than_the_limit_go_to_a_node() {
+    check(
+        "node n1\nsvc web replicas=2 max-per-node=1\ndecide\nshow\nnode n2\ndecide\nshow",
+        expect![[r#"
+        web.1 assigned n1
+        web.2 pending - "no suitable node (max replicas per node limit exceed)"
+        --
+        web.1 assigned n1
+        web.2 assigned n2
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn behaviour_86_a_service_goes_where_its_constraints_hold() {
+    check(
+        "node n1
+         node n2
+         svc db constraint=node.labels.storage==raid
+         decide
+         show
+         node n2 label.storage=raid
+         decide
+         show",
+        expect![[r#"
+            db.1 pending - "no suitable node (scheduling constraints not satisfied on 2 nodes)"
+            --
+            db.1 assigned n2
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn several_reasons_are_told_and_the_most_frequent_comes_first() {
+    check(
+        "node n1 pause
+         node n2 memory=1m
+         node n3 memory=1m
+         svc web reserve-memory=8m
+         svc gpu generic=gpu
+         decide
+         show",
+        expect![[r#"
+            gpu.1 pending - "no suitable node (insufficient resources on 2 nodes; 1 node not available for new tasks)"
+            web.1 pending - "no suitable node (insufficient resources on 2 nodes; 1 node not available for new tasks)"
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn reasons_are_told_as_they_are_once_everything_is_placed() {
+    // Whichever of the two is placed first, the other one waits for room, and says so at once.
+    check(
+        "node n1 memory=64m
+         svc a reserve-memory=40m
+         svc b reserve-memory=40m
+         svc c reserve-memory=100m
+         decide
+         show",
+        expect![[r#"
+            a.1 assigned n1
+            b.1 pending - "no suitable node (insufficient resources on 1 node)"
+            c.1 pending - "no suitable node (insufficient resources on 1 node)"
+            --
+        "#]],
+    );
+}

@@ -1,0 +1,160 @@
+//! What can be counted from the objects, kept up to date with every write of them.
+//!
+//! All of it follows from the tables: a restored store builds the same. Whoever writes an object
+//! takes the old one out here and puts the new one in.
+
+use std::net::IpAddr;
+
+use skep_api::{
+    Bytes, Id, NanoCpus, Network, Node, Protocol, PublishMode, Service, ServiceSpec, Task,
+    TaskState, Time,
+};
+
+use super::map::{Counts, Map};
+
+/// The indexes of the store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Indexes {
+    /// Tasks by service and slot.
+    pub(crate) slots: Counts<(Id<Service>, u64, Id<Task>)>,
+    /// Tasks by node.
+    pub(crate) on_node: Counts<(Id<Node>, Id<Task>)>,
+    /// Tasks without a node that have not ended: some wait for a place, some are to be forgotten.
+    pub(crate) unplaced: Counts<(Id<Service>, u64, Id<Task>)>,
+    /// Tasks that may be prepared but not started yet, by when they may.
+    pub(crate) held: Counts<(Time, Id<Task>)>,
+    /// Addresses of services and of tasks that have not ended.
+    pub(crate) addresses: Counts<(IpAddr, Id<Network>)>,
+    /// Services by the networks of their specs.
+    pub(crate) attached: Counts<(Id<Network>, Id<Service>)>,
+    /// Published ports: those of the specs, and those that were chosen.
+    pub(crate) published: Counts<(Protocol, u16, PublishMode, Id<Service>)>,
+    /// What the active tasks of a node keep for themselves.
+    pub(crate) loads: Map<Id<Node>, Load>,
+    /// Active tasks of a service on a node.
+    pub(crate) spread: Counts<(Id<Service>, Id<Node>)>,
+    /// Ports that active tasks hold on their nodes.
+    pub(crate) host_ports: Counts<(Id<Node>, Protocol, u16)>,
+}
+
+/// What the active tasks of a node keep for themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) tasks: u64,
+    pub(crate) cpus: NanoCpus,
+    pub(crate) memory: Bytes,
+}
+
+/// The moment from which a held task may be started, if nothing else holds it.
+pub(crate) fn held_until(task: &Task) -> Option<Time> {
+    let held = task.desired == TaskState::Ready;
+    held.then(|| task.start_after.unwrap_or(task.meta.created_at))
+}
+
+impl Indexes {
+    pub(crate) fn add_service(&mut self, service: &Service) {
+        for (address, network) in vips(service) {
+            self.addresses.add((address, network));
+        }
+        for network in networks(&service.spec) {
+            self.attached.add((network, service.id));
+        }
+        for (protocol, port, mode) in ports(service) {
+            self.published.add((protocol, port, mode, service.id));
+        }
+    }
+
+    pub(crate) fn take_service(&mut self, service: &Service) {
+        for (address, network) in vips(service) {
+            self.addresses.take(&(address, network));
+        }
+        for network in networks(&service.spec) {
+            self.attached.take(&(network, service.id));
+        }
+        for (protocol, port, mode) in ports(service) {
+            self.published.take(&(protocol, port, mode, service.id));
+        }
+    }
+
+    /// Counts a task in; `spec` is the one that it was made from.
+    pub(crate) fn add_task(&mut self, task: &Task, spec: &ServiceSpec) {
+        self.slots.add((task.service, task.slot, task.id));
+        if let Some(time) = held_until(task) {
+            self.held.add((time, task.id));
+        }
+        if holds_addresses(task) {
+            task.addresses.iter().for_each(|a| self.addresses.add((a.addr, a.network)));
+        }
+        let Some(node) = task.node else {
+            if !task.status.state.is_terminal() {
+                self.unplaced.add((task.service, task.slot, task.id));
+            }
+            return;
+        };
+        self.on_node.add((node, task.id));
+        if task.is_active() {
+            let mut load = self.loads.get(&node).copied().unwrap_or_default();
+            load.tasks += 1;
+            load.cpus.0 = load.cpus.0.wrapping_add(spec.task.reservations.cpus.0);
+            load.memory.0 = load.memory.0.wrapping_add(spec.task.reservations.memory.0);
+            self.loads.insert(node, load);
+            self.spread.add((task.service, node));
+            host_ports(task).for_each(|(proto, port)| self.host_ports.add((node, proto, port)));
+        }
+    }
+
+    /// Takes a task out that was counted in just like that.
+    pub(crate) fn take_task(&mut self, task: &Task, spec: &ServiceSpec) {
+        self.slots.take(&(task.service, task.slot, task.id));
+        if let Some(time) = held_until(task) {
+            self.held.take(&(time, task.id));
+        }
+        if holds_addresses(task) {
+            task.addresses.iter().for_each(|a| self.addresses.take(&(a.addr, a.network)));
+        }
+        let Some(node) = task.node else {
+            self.unplaced.take(&(task.service, task.slot, task.id));
+            return;
+        };
+        self.on_node.take(&(node, task.id));
+        if task.is_active() {
+            let mut load = self.loads.get(&node).copied().unwrap_or_default();
+            load.tasks = load.tasks.saturating_sub(1);
+            // Wrapping, as it was added: sums of absurd reservations come back to zero too.
+            load.cpus.0 = load.cpus.0.wrapping_sub(spec.task.reservations.cpus.0);
+            load.memory.0 = load.memory.0.wrapping_sub(spec.task.reservations.memory.0);
+            if load == Load::default() {
+                self.loads.remove(&node);
+            } else {
+                self.loads.insert(node, load);
+            }
+            self.spread.take(&(task.service, node));
+            host_ports(task).for_each(|(proto, port)| self.host_ports.take(&(node, proto, port)));
+        }
+    }
+}
+
+/// A task holds its addresses until it ended, or until it is not wanted and never had a node.
+fn holds_addresses(task: &Task) -> bool {
+    !task.status.state.is_terminal() && (task.node.is_some() || task.is_wanted())
+}
+
+fn vips(service: &Service) -> impl Iterator<Item = (IpAddr, Id<Network>)> {
+    service.endpoint.virtual_ips.iter().map(|vip| (vip.addr, vip.network))
+}
+
+/// The networks of a spec: admission replaced their names by ids.
+pub(crate) fn networks(spec: &ServiceSpec) -> impl Iterator<Item = Id<Network>> {
+    spec.task.networks.iter().filter_map(|attachment| attachment.target.parse().ok())
+}
+
+fn ports(service: &Service) -> impl Iterator<Item = (Protocol, u16, PublishMode)> {
+    let all = service.spec.endpoint.ports.iter().chain(&service.endpoint.ports);
+    all.filter(|port| port.published != 0).map(|port| (port.protocol, port.published, port.mode))
+}
+
+/// The ports a task holds on its node.
+fn host_ports(task: &Task) -> impl Iterator<Item = (Protocol, u16)> {
+    let held = task.ports.iter().filter(|p| p.mode == PublishMode::Host && p.published != 0);
+    held.map(|port| (port.protocol, port.published))
+}

@@ -1,0 +1,313 @@
+//! Questions to the store.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use skep_api::{
+    Cluster, Config, Error, Id, Network, Node, NodeState, Protocol, PublishMode, STACK_LABEL,
+    Secret, Service, ServiceSpec, SpecVersion, Task, Time,
+};
+
+use super::map::Counts;
+use super::table::ambiguous;
+use super::{Load, Tables};
+
+/// What was stored at one moment. Cheap to copy and to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View(Arc<Tables>);
+
+impl View {
+    pub(super) fn new(tables: Arc<Tables>) -> Self {
+        Self(tables)
+    }
+
+    pub(super) fn tables(&self) -> &Tables {
+        &self.0
+    }
+
+    /// The index of the last entry that was applied.
+    pub fn version(&self) -> u64 {
+        self.0.version
+    }
+
+    /// The time of the last entry that was applied.
+    pub fn time(&self) -> Time {
+        self.0.time
+    }
+
+    /// The swarm, once there is one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.0.clusters.iter().next().map(Arc::as_ref)
+    }
+
+    /// The node of that id.
+    pub fn node(&self, id: Id<Node>) -> Option<&Node> {
+        self.0.nodes.get(id).map(Arc::as_ref)
+    }
+
+    /// All nodes, by id.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> + Clone {
+        self.0.nodes.iter().map(Arc::as_ref)
+    }
+
+    /// The node that a user means: by id, by host name, or by the first characters of its id. Host
+    /// names are not unique.
+    pub fn find_node(&self, input: &str) -> Result<&Node, Error> {
+        if let Some(node) = input.parse().ok().and_then(|id| self.node(id)) {
+            return Ok(node);
+        }
+        let named = || self.nodes().filter(|n| n.description.hostname.eq_ignore_ascii_case(input));
+        match (named().next(), named().count()) {
+            (Some(node), 1) => Ok(node),
+            (Some(_), more) => Err(ambiguous("node", input, more)),
+            (None, _) => self.0.nodes.find(input).map(Arc::as_ref),
+        }
+    }
+
+    /// Whether a node lost its tasks: it is gone or down.
+    pub(crate) fn is_lost(&self, node: Id<Node>) -> bool {
+        self.node(node).is_none_or(|node| node.status.state == NodeState::Down)
+    }
+
+    /// The service of that id.
+    pub fn service(&self, id: Id<Service>) -> Option<&Service> {
+        self.0.services.get(id).map(Arc::as_ref)
+    }
+
+    /// The service of that name.
+    pub fn service_named(&self, name: &str) -> Option<&Service> {
+        self.0.services.named(name).map(Arc::as_ref)
+    }
+
+    /// All services, by id.
+    pub fn services(&self) -> impl Iterator<Item = &Service> + Clone {
+        self.0.services.iter().map(Arc::as_ref)
+    }
+
+    /// The service that a user means: by id, by name, or by the first characters of its id.
+    pub fn find_service(&self, input: &str) -> Result<&Service, Error> {
+        self.0.services.find(input).map(Arc::as_ref)
+    }
+
+    /// A spec that a service has, or that a task was made from.
+    pub fn spec(&self, service: Id<Service>, version: SpecVersion) -> Option<&Arc<ServiceSpec>> {
+        self.0.specs.get(&(service, version)).map(|shared| &shared.spec)
+    }
+
+    /// The spec that a task was made from.
+    pub fn spec_of(&self, task: &Task) -> Option<&Arc<ServiceSpec>> {
+        self.spec(task.service, task.spec_version)
+    }
+
+    /// The task of that id.
+    pub fn task(&self, id: Id<Task>) -> Option<&Task> {
+        self.0.tasks.get(id).map(Arc::as_ref)
+    }
+
+    /// All tasks, by id.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> + Clone {
+        self.0.tasks.iter().map(Arc::as_ref)
+    }
+
+    /// How many tasks there are.
+    pub fn tasks_len(&self) -> usize {
+        self.0.tasks.len()
+    }
+
+    /// The task that a user means: by id, or by the first characters of its id.
+    pub fn find_task(&self, input: &str) -> Result<&Task, Error> {
+        self.0.tasks.find(input).map(Arc::as_ref)
+    }
+
+    /// The tasks of a service, by slot, then by id.
+    pub fn tasks_of(&self, service: Id<Service>) -> impl Iterator<Item = &Task> + Clone {
+        let keys = self.0.index.slots.from(&(service, 0, Id::from_u128(0)));
+        keys.take_while(move |key| key.0 == service).filter_map(|key| self.task(key.2))
+    }
+
+    /// The tasks of a slot, by id.
+    pub fn tasks_in(&self, service: Id<Service>, slot: u64) -> impl Iterator<Item = &Task> + Clone {
+        let keys = self.0.index.slots.from(&(service, slot, Id::from_u128(0)));
+        keys.take_while(move |key| (key.0, key.1) == (service, slot))
+            .filter_map(|key| self.task(key.2))
+    }
+
+    /// Every slot that has a task, of services that are there or gone.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (Id<Service>, u64)> {
+        self.0.index.slots.keys().map(|key| (key.0, key.1))
+    }
+
+    /// The tasks of a node, by id.
+    pub fn tasks_on(&self, node: Id<Node>) -> impl Iterator<Item = &Task> + Clone {
+        let keys = self.0.index.on_node.from(&(node, Id::from_u128(0)));
+        keys.take_while(move |key| key.0 == node).filter_map(|key| self.task(key.1))
+    }
+
+    /// The nodes that tasks name, there or gone.
+    pub(crate) fn nodes_of_tasks(&self) -> impl Iterator<Item = Id<Node>> {
+        self.0.index.on_node.keys().map(|key| key.0)
+    }
+
+    /// The tasks without a node that have not ended, by service, slot and id.
+    pub fn unplaced(&self) -> impl Iterator<Item = &Task> + Clone {
+        self.0.index.unplaced.keys().filter_map(|key| self.task(key.2))
+    }
+
+    /// The tasks that must not be started yet, with the moment from which they may, by moment.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (Time, &Task)> {
+        let held = self.0.index.held.keys();
+        held.filter_map(|&(time, task)| self.task(task).map(|task| (time, task)))
+    }
+
+    /// The network of that id.
+    pub fn network(&self, id: Id<Network>) -> Option<&Network> {
+        self.0.networks.get(id).map(Arc::as_ref)
+    }
+
+    /// The network of that name.
+    pub fn network_named(&self, name: &str) -> Option<&Network> {
+        self.0.networks.named(name).map(Arc::as_ref)
+    }
+
+    /// All networks, by id.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> + Clone {
+        self.0.networks.iter().map(Arc::as_ref)
+    }
+
+    /// The network that a user means: by id, by name, or by the first characters of its id.
+    pub fn find_network(&self, input: &str) -> Result<&Network, Error> {
+        self.0.networks.find(input).map(Arc::as_ref)
+    }
+
+    /// The services whose specs name a network, by id.
+    pub fn services_on(&self, network: Id<Network>) -> impl Iterator<Item = &Service> + Clone {
+        let keys = self.0.index.attached.from(&(network, Id::from_u128(0)));
+        keys.take_while(move |key| key.0 == network).filter_map(|key| self.service(key.1))
+    }
+
+    /// The secret of that id.
+    pub fn secret(&self, id: Id<Secret>) -> Option<&Secret> {
+        self.0.secrets.get(id).map(Arc::as_ref)
+    }
+
+    /// The secret of that name.
+    pub fn secret_named(&self, name: &str) -> Option<&Secret> {
+        self.0.secrets.named(name).map(Arc::as_ref)
+    }
+
+    /// All secrets, by id.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> + Clone {
+        self.0.secrets.iter().map(Arc::as_ref)
+    }
+
+    /// The secret that a user means: by id, by name, or by the first characters of its id.
+    pub fn find_secret(&self, input: &str) -> Result<&Secret, Error> {
+        self.0.secrets.find(input).map(Arc::as_ref)
+    }
+
+    /// The config of that id.
+    pub fn config(&self, id: Id<Config>) -> Option<&Config> {
+        self.0.configs.get(id).map(Arc::as_ref)
+    }
+
+    /// The config of that name.
+    pub fn config_named(&self, name: &str) -> Option<&Config> {
+        self.0.configs.named(name).map(Arc::as_ref)
+    }
+
+    /// All configs, by id.
+    pub fn configs(&self) -> impl Iterator<Item = &Config> + Clone {
+        self.0.configs.iter().map(Arc::as_ref)
+    }
+
+    /// The config that a user means: by id, by name, or by the first characters of its id.
+    pub fn find_config(&self, input: &str) -> Result<&Config, Error> {
+        self.0.configs.find(input).map(Arc::as_ref)
+    }
+
+    /// The services of a stack, by id. A stack is the objects that carry its label.
+    pub fn stack_services<'a>(&'a self, stack: &'a str) -> impl Iterator<Item = &'a Service> + 'a {
+        self.services()
+            .filter(move |s| s.spec.labels.get(STACK_LABEL).is_some_and(|name| name == stack))
+    }
+
+    /// The services that publish a port, and how.
+    pub(crate) fn publishers(
+        &self,
+        protocol: Protocol,
+        port: u16,
+    ) -> impl Iterator<Item = (PublishMode, Id<Service>)> {
+        let first = (protocol, port, PublishMode::Ingress, Id::from_u128(0));
+        let keys = self.0.index.published.from(&first);
+        keys.take_while(move |key| (key.0, key.1) == (protocol, port)).map(|key| (key.2, key.3))
+    }
+
+    /// Every published port.
+    pub(crate) fn published(
+        &self,
+    ) -> impl Iterator<Item = (Protocol, u16, PublishMode, Id<Service>)> {
+        self.0.index.published.keys().copied()
+    }
+
+    /// The highest port that is published, up to `port`.
+    pub(crate) fn last_published(&self, protocol: Protocol, port: u16) -> Option<u16> {
+        let end = (protocol, port, PublishMode::Host, Id::from_u128(u128::MAX));
+        let last = self.0.index.published.last_to(&end)?;
+        (last.0 == protocol).then_some(last.1)
+    }
+
+    /// Every address that a service or a living task holds, with its network.
+    pub(crate) fn addresses(&self) -> &Counts<(IpAddr, Id<Network>)> {
+        &self.0.index.addresses
+    }
+
+    /// What the active tasks of a node keep for themselves.
+    pub(crate) fn load(&self, node: Id<Node>) -> Load {
+        self.0.index.loads.get(&node).copied().unwrap_or_default()
+    }
+
+    /// How many active tasks of a service a node has.
+    pub(crate) fn spread(&self, service: Id<Service>, node: Id<Node>) -> u64 {
+        self.0.index.spread.get(&(service, node))
+    }
+
+    /// Whether an active task holds a port on a node.
+    pub(crate) fn host_port_taken(&self, node: Id<Node>, protocol: Protocol, port: u16) -> bool {
+        self.0.index.host_ports.get(&(node, protocol, port)) > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skep_api::{Meta, NetworkSpec};
+
+    use crate::testing::cluster;
+    use crate::{Change, Object};
+
+    use super::*;
+
+    #[test]
+    fn a_user_means_an_id_then_a_name_then_the_start_of_an_id() {
+        let mut cluster = cluster("node n1");
+        for (raw, name) in [(5, "front"), (6, "back")] {
+            let spec = NetworkSpec { name: name.to_owned(), ..NetworkSpec::default() };
+            let id = Id::from_u128(raw);
+            let network = Network { id, meta: Meta::default(), spec, subnet: String::new() };
+            cluster.apply(vec![Change::Create(Object::Network(network))]);
+        }
+        let view = cluster.view();
+        let name = |found: Result<&Network, Error>| match found {
+            Ok(network) => network.spec.name.clone(),
+            Err(error) => error.message,
+        };
+        assert_eq!(name(view.find_network("0000000000000000000000005")), "front");
+        assert_eq!(name(view.find_network("BACK")), "back", "names are compared in lower case");
+        assert_eq!(name(view.find_network("nope")), "network nope not found");
+        assert_eq!(name(view.find_network("")), "network  not found");
+        let several = "network 0000 is ambiguous (2 matches found)";
+        assert_eq!(name(view.find_network("0000")), several);
+        assert_eq!(view.find_node("n1").map(|n| n.description.hostname.as_str()), Ok("n1"));
+        let id = view.find_node("n1").expect("n1").id.to_string();
+        assert!(view.find_node(&id[..10]).is_ok(), "the start of a random id");
+    }
+}

@@ -1,0 +1,85 @@
+//! What must hold in every store that decisions were applied to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use skep_api::{PublishMode, TaskState};
+
+use crate::View;
+
+/// Panics over what must not be.
+pub(crate) fn lint(view: &View) {
+    one_task_a_slot_is_wanted(view);
+    addresses_are_unique(view);
+    ports_are_unique(view);
+    states_make_sense(view);
+    nodes_hold_what_was_promised(view);
+}
+
+fn one_task_a_slot_is_wanted(view: &View) {
+    let mut slots = BTreeSet::new();
+    for task in view.tasks().filter(|task| task.is_wanted()) {
+        let slot = (task.service, task.slot);
+        assert!(slots.insert(slot), "two tasks are wanted in one slot: {task:?}");
+    }
+}
+
+fn addresses_are_unique(view: &View) {
+    let mut taken = BTreeSet::new();
+    for service in view.services() {
+        for vip in &service.endpoint.virtual_ips {
+            assert!(taken.insert(vip.addr), "{} is given out twice", vip.addr);
+        }
+    }
+    let live = view.tasks().filter(|task| {
+        !task.status.state.is_terminal() && (task.node.is_some() || task.is_wanted())
+    });
+    for address in live.flat_map(|task| &task.addresses) {
+        assert!(taken.insert(address.addr), "{} is given out twice", address.addr);
+    }
+}
+
+fn ports_are_unique(view: &View) {
+    let mut taken = BTreeMap::new();
+    for service in view.services() {
+        let ports = service.endpoint.ports.iter();
+        for port in ports.filter(|port| port.mode == PublishMode::Ingress) {
+            assert_ne!(port.published, 0, "a given port has a number");
+            let other = taken.insert((port.protocol, port.published), service.id);
+            assert_eq!(other, None, "port {} is given out twice", port.published);
+        }
+    }
+    let mut taken = BTreeSet::new();
+    for task in view.tasks().filter(|task| task.is_active()) {
+        for port in task.ports.iter().filter(|port| port.mode == PublishMode::Host) {
+            let Some(node) = task.node else { continue };
+            let place = (node, port.protocol, port.published);
+            assert!(taken.insert(place), "host port {} is held twice", port.published);
+        }
+    }
+}
+
+fn states_make_sense(view: &View) {
+    for task in view.tasks() {
+        assert!(view.spec_of(task).is_some(), "a task's spec is kept: {task:?}");
+        let placed = (TaskState::Assigned..=TaskState::Running).contains(&task.status.state);
+        assert!(task.node.is_some() || !placed, "a placed task has a node: {task:?}");
+    }
+}
+
+fn nodes_hold_what_was_promised(view: &View) {
+    for node in view.nodes() {
+        let mut memory = 0;
+        let mut cpus = 0;
+        for task in view.tasks_on(node.id).filter(|task| task.is_active()) {
+            let spec = view.spec_of(task).expect("linted before");
+            memory += spec.task.reservations.memory.0;
+            cpus += spec.task.reservations.cpus.0;
+        }
+        let load = view.load(node.id);
+        assert_eq!(
+            (load.memory.0, load.cpus.0),
+            (memory, cpus),
+            "a load is what its tasks reserve"
+        );
+    }
+}

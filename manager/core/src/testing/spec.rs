@@ -1,0 +1,110 @@
+//! Specs as words: `replicas=2 image=web:2 port=80:8080/udp restart=none`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skep_api::{
+    ConfigRef, ConfigSpec, EndpointMode, FileTarget, Id, Mode, NetworkAttachment, PortConfig,
+    Preference, Protocol, PublishMode, RestartCondition, SecretBytes, SecretRef, SecretSpec,
+    ServiceSpec, TaskState,
+};
+
+pub(crate) fn service_spec(name: &str, settings: &[&str]) -> ServiceSpec {
+    let mut spec = ServiceSpec { name: name.to_owned(), ..ServiceSpec::default() };
+    spec.task.component.image = "web:1".to_owned();
+    set_all(&mut spec, settings);
+    spec
+}
+
+pub(crate) fn set_all(spec: &mut ServiceSpec, settings: &[&str]) {
+    for setting in settings {
+        let (key, value) = setting.split_once('=').expect(setting);
+        set(spec, key, value);
+    }
+}
+
+fn set(spec: &mut ServiceSpec, key: &str, value: &str) {
+    let number = || value.parse::<u64>().expect(value);
+    let task = &mut spec.task;
+    match key {
+        "replicas" => spec.mode = Mode::Replicated { replicas: number() },
+        "image" => value.clone_into(&mut task.component.image),
+        "label" => drop(spec.labels.insert(value.to_owned(), String::new())),
+        "force" => task.force_update = number(),
+        "env" => task.component.env.push(value.to_owned()),
+        "auth" => {
+            task.component.registry_auth = Some(SecretBytes::new(value.as_bytes().to_vec()));
+        }
+        "restart" => {
+            task.restart.condition = match value {
+                "none" => RestartCondition::None,
+                "on-failure" => RestartCondition::OnFailure,
+                _ => RestartCondition::Any,
+            }
+        }
+        "delay" => task.restart.delay = Duration::from_secs(number()),
+        "attempts" => task.restart.max_attempts = number(),
+        "window" => task.restart.window = Duration::from_secs(number()),
+        "constraint" => task.placement.constraints = vec![value.to_owned()],
+        "spread" => task.placement.preferences.push(Preference::Spread(value.to_owned())),
+        "max-per-node" => task.placement.max_replicas = number(),
+        "reserve-memory" => task.reservations.memory = value.parse().expect(value),
+        "reserve-cpu" => task.reservations.cpus = value.parse().expect(value),
+        "generic" => drop(task.reservations.generic.insert(value.to_owned(), 1)),
+        "limit-cpu" => task.limits.cpus = value.parse().expect(value),
+        "limit-memory" => task.limits.memory = value.parse().expect(value),
+        "net" => {
+            let (target, alias) = value.split_once(':').unwrap_or((value, ""));
+            let aliases = alias.split(',').filter(|alias| !alias.is_empty());
+            let aliases = aliases.map(str::to_owned).collect();
+            task.networks.push(NetworkAttachment { target: target.to_owned(), aliases });
+        }
+        "no-net" => task.networks.retain(|_| false),
+        "secret" => {
+            let (name, target) = value.split_once(':').unwrap_or((value, value));
+            let (id, name) = (Id::from_u128(0), name.to_owned());
+            task.component.secrets.push(SecretRef { id, name, target: file(target) });
+        }
+        "config" => {
+            let (name, target) = value.split_once(':').unwrap_or((value, value));
+            let (id, name) = (Id::from_u128(0), name.to_owned());
+            task.component.configs.push(ConfigRef { id, name, target: file(target) });
+        }
+        "mode" => spec.endpoint.mode = EndpointMode::DnsRoundRobin,
+        "no-port" => spec.endpoint.ports.clear(),
+        "port" | "host-port" => {
+            let (value, protocol) = match value.strip_suffix("/udp") {
+                Some(value) => (value, Protocol::Udp),
+                None => (value, Protocol::Tcp),
+            };
+            let (published, target) = value.split_once(':').unwrap_or(("0", value));
+            spec.endpoint.ports.push(PortConfig {
+                protocol,
+                published: published.parse().expect(value),
+                target: target.parse().expect(value),
+                mode: if key == "port" { PublishMode::Ingress } else { PublishMode::Host },
+                name: String::new(),
+            });
+        }
+        _ => panic!("what is `{key}`?"),
+    }
+}
+
+pub(crate) fn file(name: &str) -> FileTarget {
+    let owner = "0".to_owned();
+    FileTarget { name: name.to_owned(), uid: owner.clone(), gid: owner, mode: 0o444 }
+}
+
+pub(crate) fn secret_spec(name: &str, data: &str) -> SecretSpec {
+    let data = SecretBytes::new(data.as_bytes().to_vec());
+    SecretSpec { name: name.to_owned(), labels: Default::default(), data }
+}
+
+pub(crate) fn config_spec(name: &str, data: &str) -> ConfigSpec {
+    let data = Arc::new(data.as_bytes().to_vec());
+    ConfigSpec { name: name.to_owned(), labels: Default::default(), data }
+}
+
+pub(crate) fn state(name: &str) -> TaskState {
+    TaskState::ALL.into_iter().find(|state| state.name() == name).expect(name)
+}
