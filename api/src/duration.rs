@@ -42,7 +42,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, behind) = rest.split_at(digits);
-        let unit_end = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let unit_end =
+            behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
         let (unit, next) = behind.split_at(unit_end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -67,7 +68,9 @@ fn unit_nanos(unit: &str, text: &str) -> Result<u128, ParseDurationError> {
         "m" => Ok(60_000_000_000),
         "h" => Ok(3_600_000_000_000),
         "" => Err(ParseDurationError::MissingUnit(text.to_owned())),
-        other => Err(ParseDurationError::UnknownUnit { unit: other.to_owned(), text: text.to_owned() }),
+        other => {
+            Err(ParseDurationError::UnknownUnit { unit: other.to_owned(), text: text.to_owned() })
+        }
     }
 }
 
