@@ -33,6 +33,27 @@ fn a_command_that_listens_is_reached_on_its_published_port() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_client_that_waits_returns_once_all_tasks_run() -> Result<()> {
+    let daemon = Daemon::start_swarm()?;
+    daemon.load("echo", "echo:1")?;
+    for command in [
+        &["service", "create", "--name", "e", "echo:1"][..],
+        &["service", "scale", "e=3"],
+        &["service", "update", "--replicas", "2", "e"],
+        &["service", "update", "--env-add", "A=b", "e"],
+    ] {
+        let told = daemon.skep(command)?.ok()?;
+        // By its name, or by its id after `create`, as Docker's client says it.
+        let converged = told.lines().last().is_some_and(|line| {
+            line.starts_with("verify: Service ") && line.ends_with(" converged")
+        });
+        assert!(converged, "{command:?}: {told}");
+    }
+    daemon.wait_running("e", 2)?;
+    Ok(())
+}
+
 /// The newest task of a service that ended.
 fn ended(daemon: &Daemon, service: &str) -> Result<Value> {
     let states = ["complete", "failed", "rejected", "shutdown"];

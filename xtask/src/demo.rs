@@ -39,7 +39,7 @@ pub(crate) fn run(then: Then) -> Result<()> {
             println!("checked: all is well");
             Ok(())
         }
-        Then::Stay => stay(daemon, &binary.display().to_string(), port),
+        Then::Stay => stay(daemon, &binary.display().to_string()),
     }
 }
 
@@ -82,7 +82,7 @@ fn check(todo: &Todo<'_>) -> Result<()> {
 }
 
 /// Lets people play until they press Enter; without a terminal, leaves the node running.
-fn stay(mut daemon: Daemon, binary: &str, port: u16) -> Result<()> {
+fn stay(mut daemon: Daemon, binary: &str) -> Result<()> {
     let host = daemon.host();
     println!("Try next, in another terminal:\n");
     println!("    export SKEP_HOST={host}");
@@ -91,7 +91,7 @@ fn stay(mut daemon: Daemon, binary: &str, port: u16) -> Result<()> {
     println!("    skep stack ps todo");
     println!("    skep service logs todo_todo-db");
     println!("    skep service scale todo_web=4");
-    println!("    TODO_PORT={port} skep stack deploy -c {} todo", file("v5.yml").display());
+    println!("    skep service update --force todo_todo-db");
     println!("    skep stack rm todo\n");
     println!("samples/todo/README.md walks through all six versions.\n");
     if std::io::stdin().is_terminal() {

@@ -32,8 +32,9 @@ pub(crate) fn run() -> Result<()> {
         test(samples.arg("test"), &mut counts)
     });
     let all = part("tests", || {
-        // Tests with processes run the binary that stands beside them.
-        command::run(tool().args(["build", "--quiet", "-p", "skep-cli"]))?;
+        // Tests with processes run the binary that stands beside them. Built with all the rest, it
+        // shares its dependencies: alone it would take them with other features.
+        command::run(tool().args(["build", "--quiet", "--workspace", "--all-targets"]))?;
         let mut all = tool();
         test(all.args(["test", "--workspace", "--no-fail-fast"]), &mut counts)
     });
