@@ -51,7 +51,7 @@ pub(crate) fn print(rows: Vec<pb::TaskRow>, args: &TaskListArgs) -> CliResult<()
 }
 
 /// A key that sorts `web2` before `web10`.
-pub(crate) fn natural(name: &str) -> Vec<(String, u64)> {
+pub(crate) fn natural(name: &str) -> Vec<(String, Option<u64>)> {
     let mut parts = Vec::new();
     let mut rest = name;
     while !rest.is_empty() {
@@ -59,7 +59,9 @@ pub(crate) fn natural(name: &str) -> Vec<(String, u64)> {
         let (word, behind) = rest.split_at(words);
         let digits = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
         let (number, next) = behind.split_at(digits);
-        parts.push((word.to_owned(), number.parse().unwrap_or(u64::MAX)));
+        // No number comes before any; one that is too long for a u64 after all.
+        let number = (!number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX));
+        parts.push((word.to_owned(), number));
         rest = next;
     }
     parts

@@ -75,7 +75,7 @@ impl Manager {
         let view = Board::new(clock::wall()).view();
         let node = first_node(config.node, genesis.clone());
         let first = admit_init(&view, genesis.cluster, node, &mut ids)?.changes;
-        let (group, closed) = found(db, Seat::Founding).await?;
+        let (group, closed) = found(db, dir.clone(), Seat::Founding).await?;
         group.propose(first).await?;
         // From here on it is a manager's folder.
         fs::rename(&fresh, &file).and_then(|()| sync_dir(&dir)).map_err(|e| io_error(&dir, &e))?;
@@ -90,7 +90,7 @@ impl Manager {
         }
         let sealer = Sealer::load(&config.dir).map_err(|e| start_error(DbError::Key(e)))?;
         let db = Db::open(&file, sealer).map_err(start_error)?;
-        let (group, closed) = found(db, Seat::Taken).await?;
+        let (group, closed) = found(db, config.dir.clone(), Seat::Taken).await?;
         Self::start(config, group, closed).await
     }
 
@@ -151,13 +151,14 @@ impl Manager {
     }
 }
 
-async fn found(mut db: Db, seat: Seat) -> Result<(Group, oneshot::Receiver<()>)> {
+async fn found(mut db: Db, dir: PathBuf, seat: Seat) -> Result<(Group, oneshot::Receiver<()>)> {
     let closed = db.on_close();
     let board = Arc::new(Board::new(clock::wall()));
-    let group = Group::start(Arc::new(db), board, seat).await.map_err(|error| match error {
-        StartError::Db(error) => start_error(error),
-        StartError::Raft(_) => Error::internal(error.to_string()),
-    })?;
+    let group =
+        Group::start(Arc::new(db), board, dir, seat).await.map_err(|error| match error {
+            StartError::Db(error) => start_error(error),
+            StartError::Raft(_) => Error::internal(error.to_string()),
+        })?;
     Ok((group, closed))
 }
 

@@ -4,6 +4,7 @@
 //! who proposed reads its own writes. Entries are timed in the order they are written in.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,14 @@ pub(crate) enum ProposeError {
     /// Nobody knows whether it was made.
     #[error("no answer within {} s: nobody knows whether the change was made", COMMIT_TIMEOUT.as_secs())]
     Unknown,
+    /// The disk is too full to write it and still go on after that.
+    #[error("no space left on device: {} MB are free, this change needs {} MB", free / 1_000_000, needed.div_ceil(1_000_000))]
+    NoSpace {
+        /// The bytes that are free.
+        free: u64,
+        /// The bytes that must be.
+        needed: u64,
+    },
     /// The manager stops, or its disk failed.
     #[error("the manager can't write: {0}")]
     Stopped(String),
@@ -65,6 +74,8 @@ impl From<ProposeError> for Error {
             ProposeError::Refused(reason) => refused(&reason),
             ProposeError::TooLarge { .. } => Self::invalid(message),
             ProposeError::NotLeader(_) => Self::new(ErrorKind::Unavailable, message),
+            ProposeError::NoSpace { .. } => Self::new(ErrorKind::Unavailable, message)
+                .hint("nothing was changed; make room, for example with `skep image rm` or `skep volume rm`"),
             ProposeError::Unknown => Self::new(ErrorKind::Unavailable, message)
                 .hint("look whether it was made before you ask again"),
             ProposeError::Stopped(_) => Self::new(ErrorKind::Unavailable, message)
@@ -73,10 +84,19 @@ impl From<ProposeError> for Error {
     }
 }
 
+/// What must be free on the disk beside what an entry takes: the log's own tree, and the small
+/// writes that end tasks and free more.
+const DISK_RESERVE: u64 = 2 << 20;
+/// How many times its size an entry may take on the disk: redb writes changed pages anew, and keeps
+/// the old ones until the next commit.
+const DISK_FACTOR: u64 = 4;
+
 /// The manager's seat in the raft group.
 pub(crate) struct Group {
     pub(crate) raft: Raft,
     board: Arc<Board>,
+    /// Where the log is.
+    dir: PathBuf,
     /// Held while an entry is timed and queued.
     order: Mutex<()>,
 }
@@ -98,6 +118,7 @@ impl Group {
     pub(crate) async fn start(
         db: Arc<Db>,
         board: Arc<Board>,
+        dir: PathBuf,
         seat: Seat,
     ) -> Result<Self, StartError> {
         let failed = |e: &dyn std::fmt::Display| StartError::Raft(e.to_string());
@@ -121,7 +142,7 @@ impl Group {
         };
         let wait = raft.wait(Some(START_TIMEOUT));
         wait.metrics(ready, "lead, with all of the log applied").await.map_err(|e| failed(&e))?;
-        Ok(Self { raft, board, order: Mutex::new(()) })
+        Ok(Self { raft, board, dir, order: Mutex::new(()) })
     }
 
     /// What everybody reads.
@@ -133,7 +154,8 @@ impl Group {
     /// early one may be made though a later one is refused. Answers the last entry's index.
     pub(crate) async fn propose(&self, changes: Vec<Change>) -> Result<u64, ProposeError> {
         let mut index = self.board.index();
-        for changes in split(changes)? {
+        for Batch { changes, bytes } in split(changes)? {
+            self.check_room(bytes)?;
             index = self.commit(changes).await?;
         }
         self.snapshot_if_due(index).await;
@@ -145,6 +167,15 @@ impl Group {
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(%error, "raft did not stop cleanly");
         }
+    }
+
+    /// Refuses a change before the disk does: a log that can't be written ends raft.
+    fn check_room(&self, bytes: usize) -> Result<(), ProposeError> {
+        let needed = DISK_RESERVE + DISK_FACTOR * bytes as u64;
+        // Where the system does not say how much is free, the disk itself has the last word.
+        let Ok(disk) = rustix::fs::statvfs(&self.dir) else { return Ok(()) };
+        let free = disk.f_bavail * disk.f_frsize;
+        if free < needed { Err(ProposeError::NoSpace { free, needed }) } else { Ok(()) }
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<u64, ProposeError> {
@@ -163,8 +194,12 @@ impl Group {
             Ok(Ok(Err(ClientWriteError::ChangeMembershipError(e)))) => {
                 Err(ProposeError::NotLeader(e.to_string()))
             }
-            // Raft stopped with the entry in its hands, or does not answer.
-            Ok(Err(_)) | Err(_) => Err(ProposeError::Unknown),
+            // Raft stopped with the entry in its hands.
+            Ok(Err(_)) => match &self.raft.metrics().borrow().running_state {
+                Err(fatal) => Err(stopped(fatal.clone())),
+                Ok(()) => Err(ProposeError::Unknown),
+            },
+            Err(_) => Err(ProposeError::Unknown),
         }
     }
 
@@ -223,28 +258,34 @@ fn stopped(error: Fatal<u64>) -> ProposeError {
     ProposeError::Stopped(error.to_string())
 }
 
+/// The changes of one entry, and about how many bytes they are.
+#[derive(Debug)]
+struct Batch {
+    changes: Vec<Change>,
+    bytes: usize,
+}
+
 /// Cuts a list into lists that an entry can hold.
-fn split(changes: Vec<Change>) -> Result<Vec<Vec<Change>>, ProposeError> {
-    let mut lists: Vec<Vec<Change>> = Vec::new();
-    let mut room = 0;
+fn split(changes: Vec<Change>) -> Result<Vec<Batch>, ProposeError> {
+    let mut batches: Vec<Batch> = Vec::new();
     for change in changes {
         // Its own bytes, and those of the field it is in: a key and a length.
-        let bytes = change_to_pb(&change).encoded_len() + 8;
-        if bytes > ENTRY_BYTES_MAX {
-            return Err(ProposeError::TooLarge { bytes });
+        let size = change_to_pb(&change).encoded_len() + 8;
+        if size > ENTRY_BYTES_MAX {
+            return Err(ProposeError::TooLarge { bytes: size });
         }
-        match lists.last_mut() {
-            Some(list) if list.len() < ENTRY_CHANGES_MAX && bytes <= room => {
-                list.push(change);
-                room -= bytes;
+        match batches.last_mut() {
+            Some(batch)
+                if batch.changes.len() < ENTRY_CHANGES_MAX
+                    && batch.bytes + size <= ENTRY_BYTES_MAX =>
+            {
+                batch.changes.push(change);
+                batch.bytes += size;
             }
-            _ => {
-                lists.push(vec![change]);
-                room = ENTRY_BYTES_MAX - bytes;
-            }
+            _ => batches.push(Batch { changes: vec![change], bytes: size }),
         }
     }
-    Ok(lists)
+    Ok(batches)
 }
 
 /// Other managers can't be reached: this one is alone.
@@ -321,13 +362,17 @@ mod tests {
         let removals: Vec<_> =
             (0..450).map(|n| Change::Remove(Key::Task(Id::from_u128(n)))).collect();
         let lists = split(removals.clone()).expect("fits");
-        assert_eq!(lists.iter().map(Vec::len).collect::<Vec<_>>(), [200, 200, 50]);
-        assert_eq!(lists.concat(), removals);
+        assert_eq!(
+            lists.iter().map(|batch| batch.changes.len()).collect::<Vec<_>>(),
+            [200, 200, 50]
+        );
+        let all: Vec<Change> = lists.into_iter().flat_map(|batch| batch.changes).collect();
+        assert_eq!(all, removals);
 
         let lists = split((0..5).map(|_| config(600_000)).collect()).expect("fits");
-        assert_eq!(lists.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+        assert_eq!(lists.iter().map(|batch| batch.changes.len()).collect::<Vec<_>>(), [2, 2, 1]);
         for list in lists {
-            let changes = list.iter().map(change_to_pb).collect();
+            let changes = list.changes.iter().map(change_to_pb).collect();
             assert!(pb::Entry { time: u64::MAX, changes }.encoded_len() <= ENTRY_BYTES_MAX + 16);
         }
         assert!(split(Vec::new()).is_ok_and(|lists| lists.is_empty()));

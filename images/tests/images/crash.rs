@@ -12,13 +12,12 @@ use skep_images::{Force, ImageStore};
 use crate::wasm::{command, plain};
 
 const ROOT: &str = "SKEP_TEST_CRASH_ROOT";
+const THIS_TEST: &str =
+    "crash::a_kill_at_any_moment_loses_no_acknowledged_image_and_shows_no_wrong_blob";
 const KILLS: u64 = 12;
 
-#[test]
-#[ignore = "the process that the next test starts and kills"]
-fn loads_and_removes_for_ever() {
-    let Ok(root) = std::env::var(ROOT) else { return };
-    let root = Path::new(&root);
+/// What the process does that is killed.
+fn load_and_remove_for_ever(root: &Path) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut acknowledged = OpenOptions::new()
         .create(true)
@@ -42,13 +41,17 @@ fn loads_and_removes_for_ever() {
 
 #[test]
 fn a_kill_at_any_moment_loses_no_acknowledged_image_and_shows_no_wrong_blob() {
+    // The process that is killed is this test again, told where to work.
+    if let Some(root) = std::env::var_os(ROOT) {
+        return load_and_remove_for_ever(Path::new(&root));
+    }
     let root = tempfile::tempdir().expect("a folder");
     let list = root.path().join("acknowledged");
     File::create(&list).expect("the list");
     for kill in 0..KILLS {
         let before = std::fs::metadata(&list).expect("the list").len();
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["crash::loads_and_removes_for_ever", "--exact", "--ignored"])
+            .args([THIS_TEST, "--exact"])
             .env(ROOT, root.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

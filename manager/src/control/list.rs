@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use skep_api::{Id, Mode, Node, NodeRole, Secret, Service, ServiceSpec, Task, TaskState};
-use skep_manager_core::View;
+use skep_manager_core::{View, is_up_to_date};
 use skep_wire::pb;
 
 /// What lists are filtered by, of any object.
@@ -78,14 +78,16 @@ pub(crate) fn tasks(view: &View, wanted: &pb::ListTasksRequest) -> Vec<pb::TaskR
             let name = task.name(spec.map_or("", |spec| &spec.name));
             let labels = spec.map_or(&no_labels, |spec| &spec.labels);
             let id = task.id.to_string();
-            let current = || view.service(task.service).map(|s| s.spec_version);
+            let current = || {
+                view.service(task.service).is_some_and(|service| is_up_to_date(view, service, task))
+            };
             services.admit(task.service)
                 && (wanted.nodes.is_empty() || task.node.is_some_and(|node| nodes.admit(node)))
                 && any(&wanted.id_prefixes, |prefix| id.starts_with(prefix))
                 && any(&wanted.name_prefixes, |prefix| name.starts_with(prefix))
                 && any(&wanted.desired_states, |state| state == task.desired.name())
                 && wanted.labels.iter().all(|label| has_label(labels, label))
-                && (!wanted.up_to_date || current() == Some(task.spec_version))
+                && (!wanted.up_to_date || current())
         })
         .map(|task| task_row(view, task))
         .collect()

@@ -23,6 +23,7 @@ mod tests;
 use skep_api::{Id, IdGen, Service, Time};
 
 pub use self::dirty::Dirty;
+pub use self::outdated::is_up_to_date;
 pub use self::restart::wake_at;
 pub(crate) use self::subnet::first_subnet;
 use crate::change::Change;

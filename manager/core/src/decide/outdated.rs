@@ -16,6 +16,11 @@ use skep_api::{Service, ServiceSpec, SpecVersion, Task, TaskState};
 use super::constraint;
 use crate::store::View;
 
+/// Whether a task is what its service wants now: an update that changes no task leaves all as they are.
+pub fn is_up_to_date(view: &View, service: &Service, task: &Task) -> bool {
+    !Outdated::new(view, service).is_outdated(task)
+}
+
 /// Compares the tasks of one service with its spec; every older spec is compared once only.
 pub(crate) struct Outdated<'a> {
     view: &'a View,
