@@ -295,30 +295,6 @@ pub(crate) fn labels(all: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Splits a line into words as a shell does: blanks, quotes, backslashes.
-pub(crate) fn words(text: &str) -> CliResult<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            (letter, Some(open)) if letter == open => quote = None,
-            ('\\', None | Some('"')) => word.get_or_insert_default().extend(letters.next()),
-            (letter, Some(_)) => word.get_or_insert_default().push(letter),
-            ('"' | '\'', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (letter, None) if letter.is_whitespace() => words.extend(word.take()),
-            (letter, None) => word.get_or_insert_default().push(letter),
-        }
-    }
-    if quote.is_some() {
-        return Err(CliError::new(format!("a quote is not closed in {text:?}")));
-    }
-    words.extend(word);
-    Ok(words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,12 +338,5 @@ mod tests {
         );
         assert!(secret("target=/x").is_err());
         assert!(secret("source=a,mode=9").is_err());
-    }
-
-    #[test]
-    fn a_line_is_split_as_a_shell_splits_it() {
-        let split = words(r#"a "b c" 'd"e' f\ g """#).ok();
-        assert_eq!(split, Some(["a", "b c", "d\"e", "f g", ""].map(str::to_owned).to_vec()));
-        assert!(words("'open").is_err());
     }
 }

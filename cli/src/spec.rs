@@ -61,7 +61,9 @@ pub(crate) fn updated(spec: &mut ServiceSpec, args: &ServiceUpdate) -> CliResult
         component.image.clone_from(image);
     }
     if let Some(line) = &args.args {
-        component.args = flags::words(line)?;
+        component.args = skep_compose::split_command(line).map_err(|why| {
+            CliError::new(format!("invalid argument {line:?} for \"--args\" flag: {why}"))
+        })?;
     }
     change_labels(&mut component.labels, &args.container_labels_rm, &args.container_labels_add);
     component.env.retain(|line| !args.env_rm.iter().any(|key| key == variable_name(line)));

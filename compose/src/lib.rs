@@ -53,3 +53,4 @@ pub use model::{
     VolumeTmpfs,
 };
 pub use print::print;
+pub use shell::split as split_command;

@@ -1,7 +1,7 @@
 //! Splits a command as a shell does, by the rules of the library Docker uses (Go's shlex).
 
 /// The words of a command line, or what is wrong with it.
-pub(crate) fn split(text: &str) -> Result<Vec<String>, &'static str> {
+pub fn split(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut chars = text.chars();
     while let Some(first) = chars.find(|c| !is_space(*c)) {

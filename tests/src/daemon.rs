@@ -208,7 +208,7 @@ impl Daemon {
             }
         };
         command
-            .args(["-H", &self.host(), "daemon", "--ingress-addr", "127.0.0.1", "--data-root"])
+            .args(["daemon", "-H", &self.host(), "--ingress-addr", "127.0.0.1", "--data-root"])
             .arg(self.data())
             .args(&self.setup.args)
             .env("HOME", self.folder().join("home"))
