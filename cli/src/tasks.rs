@@ -116,7 +116,8 @@ impl Shown {
             ("DesiredState", capital(task.desired.name()).into()),
             (
                 "CurrentState",
-                format!("{} {}", capital(task.status.state.name()), ago(since)).into(),
+                format!("{} {}", capital(task.status.state.name()), ago(since).to_lowercase())
+                    .into(),
             ),
             ("Error", error_text(&task.status.err, args.no_trunc).into()),
             ("Ports", host_ports(task).into()),

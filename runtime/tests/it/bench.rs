@@ -55,7 +55,7 @@ pub(crate) fn runtime(cache_dir: &Path) -> Runtime {
 /// A built guest, with its digest.
 pub(crate) fn guest_file(guest: &str) -> (Digest, PathBuf) {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests");
-    let path = target.join("wasm32-wasip2/release").join(guest).with_extension("wasm");
+    let path = target.join(guest).with_extension("wasm");
     let bytes = std::fs::read(&path).unwrap_or_else(|error| {
         panic!("no guest at {} ({error}): run `cargo xtask guests`", path.display())
     });

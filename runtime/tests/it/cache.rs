@@ -62,7 +62,7 @@ async fn a_cache_that_can_not_be_written_only_means_that_nothing_is_kept() {
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     let runtime = runtime(&file);
-    for guest in ["exit-code", "hello_http"] {
+    for guest in ["exit-code", "hello-http"] {
         let (digest, wasm) = guest_file(guest);
         runtime.prepare(digest, &wasm).await.unwrap();
     }

@@ -48,7 +48,7 @@ async fn text(answer: Response<hyper::body::Incoming>) -> hyper::Result<String> 
 
 async fn start(stage: Stage) -> (Bench, std::sync::Arc<Sandbox>) {
     let bench = Bench::new();
-    let sandbox = bench.start("rt_http", stage.plan("rt-http", &[])).await;
+    let sandbox = bench.start("rt-http", stage.plan("rt-http", &[])).await;
     (bench, sandbox.into())
 }
 
@@ -155,7 +155,7 @@ async fn a_handler_calls_others_by_name_over_the_tasks_network() {
     listening.wait_for("echo listens").await;
     // The echo server sends the request back, which is no answer; a handler behind a port is one.
     let other = Stage { network: network.clone(), ..stage() };
-    let backend = std::sync::Arc::new(bench.start("rt_http", other.plan("rt-http", &[])).await);
+    let backend = std::sync::Arc::new(bench.start("rt-http", other.plan("rt-http", &[])).await);
     network.name("backend", HERE);
     let (handle, mut listener) = skep_runtime::listener(std::net::SocketAddr::new(HERE, 8080), 16);
     network.listeners.lock().unwrap().insert(8080, handle);
@@ -166,7 +166,7 @@ async fn a_handler_calls_others_by_name_over_the_tasks_network() {
         }
     });
     let front = Stage { network, ..stage() };
-    let front = std::sync::Arc::new(bench.start("rt_http", front.plan("rt-http", &[])).await);
+    let front = std::sync::Arc::new(bench.start("rt-http", front.plan("rt-http", &[])).await);
     for (path, start) in [
         ("/get/backend:8080/count", "200: 1"),
         ("/get/backend:8080/count", "200: 2"),
