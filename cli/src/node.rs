@@ -10,7 +10,7 @@ use crate::out::{self, Column, List, row};
 use crate::{filter, flags, inspect, pretty, tasks};
 
 const COLUMNS: &[Column] = &[
-    ("ShownID", "ID"),
+    ("ID", "ID"),
     ("Hostname", "HOSTNAME"),
     ("Status", "STATUS"),
     ("Availability", "AVAILABILITY"),
@@ -48,23 +48,22 @@ async fn ls(client: &Client, args: &ListArgs) -> CliResult<()> {
             NodeRole::Manager => "Reachable",
             NodeRole::Worker => "",
         };
-        let mark = if id == own { " *" } else { "" };
-        let mut fields = row([
-            ("ID", id.as_str().into()),
+        // The star is for people: neither `-q` nor a template shows it.
+        let starred = id == own && args.format.is_none() && !args.quiet;
+        let shown = if starred { format!("{id} *") } else { id.clone() };
+        rows.push(row([
+            ("ID", shown.into()),
             ("Self", (id == own).into()),
             ("Hostname", node.description.hostname.as_str().into()),
             ("Status", node.status.state.name().into()),
             ("Availability", node.spec.availability.name().into()),
             ("ManagerStatus", manager.into()),
-            ("TLSStatus", "Ready".into()),
+            // There is no certificate authority yet that could tell.
+            ("TLSStatus", "Unknown".into()),
             ("EngineVersion", node.description.engine_version.as_str().into()),
-        ]);
-        if args.format.is_none() {
-            fields.insert("ShownID".to_owned(), format!("{id}{mark}").into());
-        }
-        rows.push(fields);
+        ]));
     }
-    let further = &[("ID", "ID"), ("Self", "SELF"), ("TLSStatus", "TLS STATUS")];
+    let further = &[("Self", "SELF"), ("TLSStatus", "TLS STATUS")];
     List { columns: COLUMNS, further, quiet_key: "ID", rows }
         .print(args.format.as_deref(), args.quiet)
 }
