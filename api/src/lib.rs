@@ -14,6 +14,7 @@ mod error;
 mod grant;
 mod id;
 mod object;
+mod options;
 mod secret;
 mod spec;
 mod task;
@@ -32,10 +33,12 @@ pub use grant::{
 };
 pub use id::{Id, IdGen, IdParseError};
 pub use object::{
-    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Endpoint, Meta, Network, NetworkSpec,
-    Node, NodeDescription, NodeRole, NodeSpec, NodeState, NodeStatus, Secret, SecretSpec, Service,
-    SpecVersion, UpdateState, UpdateStatus, VirtualIp,
+    Availability, Cluster, ClusterSpec, Compat, Config, ConfigSpec, Endpoint, Generic, JobStatus,
+    Meta, Network, NetworkSpec, Node, NodeDescription, NodeRole, NodeSpec, NodeState, NodeStatus,
+    Revision, Secret, SecretSpec, Service, SpecVersion, UpdateState, UpdateStatus, VirtualIp,
+    Workload,
 };
+pub use options::{PlacementStrategy, ServiceOptions};
 pub use secret::SecretBytes;
 pub use spec::{
     ComponentSpec, ConfigRef, EndpointMode, EndpointSpec, FileTarget, Healthcheck, LogDriver, Mode,
@@ -43,7 +46,7 @@ pub use spec::{
     Resources, RestartCondition, RestartPolicy, SecretRef, ServiceSpec, TaskSpec, UpdateConfig,
     UpdateFailureAction, UpdateOrder,
 };
-pub use task::{ExitInfo, Task, TaskAddress, TaskState, TaskStatus};
+pub use task::{ExitInfo, Origin, Slot, Task, TaskAddress, TaskState, TaskStatus};
 pub use time::Time;
 pub use units::{Bytes, NanoCpus, ParseUnitError};
 

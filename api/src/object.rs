@@ -1,11 +1,14 @@
 //! What the store keeps, but for tasks, which have a file of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Bytes, EndpointSpec, Id, NanoCpus, PortConfig, SecretBytes, ServiceSpec, Time};
+use crate::{
+    Bytes, Digest, EndpointSpec, Id, Mode, Mount, MountKind, NanoCpus, PortConfig, SecretBytes,
+    ServiceSpec, Time, UpdateConfig, UpdateOrder, WorkloadKind,
+};
 
 /// What every object has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +51,28 @@ pub struct ClusterSpec {
     pub default_addr_pool: String,
     /// The size of those subnets.
     pub subnet_size: u8,
+    /// Whose behaviour it has where ours departs from Swarm's on purpose.
+    pub compat: Compat,
+}
+
+/// Whose behaviour a swarm has where ours departs from Docker Swarm's on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compat {
+    /// Ours; each departure is documented where it is decided.
+    #[default]
+    Skep,
+    /// Swarm's, to the letter.
+    Swarm,
+}
+
+impl Compat {
+    /// As `swarm update --compat` takes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Skep => "skep",
+            Self::Swarm => "swarm",
+        }
+    }
 }
 
 impl Default for ClusterSpec {
@@ -59,6 +84,7 @@ impl Default for ClusterSpec {
             node_cert_expiry: Duration::from_secs(90 * 24 * 3600),
             default_addr_pool: "10.0.0.0/8".to_owned(),
             subnet_size: 24,
+            compat: Compat::Skep,
         }
     }
 }
@@ -143,6 +169,31 @@ pub struct NodeDescription {
     pub engine_labels: BTreeMap<String, String>,
     /// The lowest port it may listen on: 1024 for most users, 0 for root.
     pub lowest_port: u16,
+    /// Its generic resources by kind.
+    pub generic: BTreeMap<String, Generic>,
+    /// What components it runs, as OCI images name it: `wasip2` (the `os` of a wasm image).
+    pub platforms: BTreeSet<String>,
+    /// The images whose compiled code it holds, by their manifests' digests; the most recent ones.
+    pub compiled: BTreeSet<Digest>,
+}
+
+/// Generic resources of one kind: what a node has, or what a task was given (semantics part 6.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Generic {
+    /// So many, one like the other.
+    Count(u64),
+    /// These, each with a name of its own.
+    Names(BTreeSet<String>),
+}
+
+impl Generic {
+    /// How many there are.
+    pub fn amount(&self) -> u64 {
+        match self {
+            Self::Count(count) => *count,
+            Self::Names(names) => names.len() as u64,
+        }
+    }
 }
 
 /// What managers saw of a node.
@@ -154,6 +205,8 @@ pub struct NodeStatus {
     pub message: String,
     /// The address it came from.
     pub addr: String,
+    /// When it came into that state, in cluster time; the store's to stamp.
+    pub since: Time,
 }
 
 /// Whether a node is there.
@@ -193,12 +246,86 @@ pub struct Service {
     pub spec: Arc<ServiceSpec>,
     /// The version of that spec; zero when the service is new.
     pub spec_version: SpecVersion,
-    /// What was wanted before, for a rollback.
+    /// What was wanted before: what `service rollback` goes back to.
     pub previous: Option<Arc<ServiceSpec>>,
+    /// The specs it had, oldest first, without the current one; at most as many as the task
+    /// history limit.
+    pub history: Vec<Revision>,
+    /// How often a job ran; none if it is no job.
+    pub job: Option<JobStatus>,
+    /// What its image is, as far as its registry told.
+    pub workload: Option<Workload>,
     /// Ports and addresses it was given.
     pub endpoint: Endpoint,
     /// How its last update went.
     pub update_status: Option<UpdateStatus>,
+}
+
+impl Service {
+    /// A service that is new.
+    pub fn new(id: Id<Self>, spec: ServiceSpec) -> Self {
+        let is_job = matches!(spec.mode, Mode::ReplicatedJob { .. } | Mode::GlobalJob);
+        Self {
+            id,
+            meta: Meta::default(),
+            spec: Arc::new(spec),
+            spec_version: SpecVersion(0),
+            previous: None,
+            history: Vec::new(),
+            job: is_job.then(JobStatus::default),
+            workload: None,
+            endpoint: Endpoint::default(),
+            update_status: None,
+        }
+    }
+
+    /// Which of two tasks comes first when one replaces the other, under the update or rollback
+    /// config given: what it states, else what suits the service. A `wasi:http` service without a
+    /// writable volume starts the new task first, since it keeps nothing and starts in
+    /// milliseconds; so does none under `--compat=swarm`, as in Swarm.
+    pub fn update_order(&self, config: Option<&UpdateConfig>, compat: Compat) -> UpdateOrder {
+        if let Some(stated) = config.and_then(|config| config.order) {
+            return stated;
+        }
+        let serves = self.workload.as_ref().is_some_and(|w| w.kind == WorkloadKind::Http);
+        let writes =
+            |mount: &Mount| !mount.read_only && !matches!(mount.kind, MountKind::Tmpfs { .. });
+        let keeps = self.spec.task.component.mounts.iter().any(writes);
+        if serves && !keeps && compat == Compat::Skep {
+            UpdateOrder::StartFirst
+        } else {
+            UpdateOrder::StopFirst
+        }
+    }
+}
+
+/// A spec that a service had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Its version.
+    pub version: SpecVersion,
+    /// The spec.
+    pub spec: Arc<ServiceSpec>,
+    /// When another took its place.
+    pub until: Time,
+}
+
+/// How often a job ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JobStatus {
+    /// The current iteration, from 0; every update of the service begins another.
+    pub iteration: u64,
+    /// When that began.
+    pub last_execution: Time,
+}
+
+/// What a service's image is, which follows from its manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// What runs.
+    pub kind: WorkloadKind,
+    /// What it runs on, the `os` of its image: `wasip2`.
+    pub platform: String,
 }
 
 /// Ports and addresses a service was given.
@@ -232,6 +359,8 @@ pub struct UpdateStatus {
     pub completed_at: Option<Time>,
     /// In words.
     pub message: String,
+    /// How many slots there were to change when it began; what a share of failures is a share of.
+    pub slots: u64,
 }
 
 /// Where an update stands.

@@ -308,8 +308,9 @@ pub struct UpdateConfig {
     pub monitor: Duration,
     /// The share of tasks that may fail.
     pub max_failure_ratio: f32,
-    /// Whether the old one stops before the new one runs.
-    pub order: UpdateOrder,
+    /// Whether the old one stops before the new one runs; what is best for the service if not
+    /// stated, see [`crate::Service::update_order`].
+    pub order: Option<UpdateOrder>,
 }
 
 // A ratio is never NaN: admission refuses what is not in 0..=1.
@@ -323,7 +324,7 @@ impl Default for UpdateConfig {
             failure_action: UpdateFailureAction::Pause,
             monitor: Duration::from_secs(5),
             max_failure_ratio: 0.0,
-            order: UpdateOrder::StopFirst,
+            order: None,
         }
     }
 }

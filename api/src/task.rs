@@ -1,8 +1,10 @@
 //! A task: one run of a service's component on one node.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
-use crate::{Id, Meta, Network, Node, PortConfig, Service, SpecVersion, Time};
+use crate::{Generic, Id, Meta, Network, Node, PortConfig, Service, SpecVersion, Time};
 
 /// One run of a service's component. Never restarted by managers: another task replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +15,8 @@ pub struct Task {
     pub meta: Meta,
     /// The service.
     pub service: Id<Service>,
-    /// The slot, from 1; 0 for global services.
-    pub slot: u64,
+    /// The place that it fills.
+    pub slot: Slot,
     /// The node, once assigned; never changed after that.
     pub node: Option<Id<Node>>,
     /// The version of the service's spec that it was made from. The store keeps the spec itself as
@@ -30,6 +32,68 @@ pub struct Task {
     pub status: TaskStatus,
     /// Not to be started before that moment: a restart's delay.
     pub start_after: Option<Time>,
+    /// Why it was made.
+    pub origin: Origin,
+    /// The iteration of its job; 0 if its service is none.
+    pub job_iteration: u64,
+    /// The generic resources it was given with its node.
+    pub generic: BTreeMap<String, Generic>,
+}
+
+/// The place in its service that a task fills. Several tasks may fill one in turn; at most one of
+/// them is wanted at a time (two while a start-first update replaces one by the other).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// Of a replicated service, from 1; of a replicated job, from 0.
+    Number(u64),
+    /// Of a global service or job: one on each node.
+    Node(Id<Node>),
+}
+
+impl Slot {
+    /// The first of all slots in their order.
+    pub const FIRST: Self = Self::Number(0);
+
+    /// The number that Docker's API shows: 0 for a global service.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Number(number) => number,
+            Self::Node(_) => 0,
+        }
+    }
+
+    /// The node that the slot belongs to.
+    pub const fn node(self) -> Option<Id<Node>> {
+        match self {
+            Self::Number(_) => None,
+            Self::Node(node) => Some(node),
+        }
+    }
+}
+
+impl fmt::Display for Slot {
+    /// As in a task's name: `web.1`, `web.<node>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Node(node) => write!(f, "{node}"),
+        }
+    }
+}
+
+/// Why a task was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Origin {
+    /// Its slot was to be filled.
+    #[default]
+    Fill,
+    /// An update or a rollback replaced the task before it; an update watches the tasks it made.
+    Update,
+    /// The task before it ended by itself: this one counts as an attempt of the restart policy.
+    Restart,
+    /// The task before it lost its node or never got to run there, or was moved: no fault of its
+    /// own, and no attempt (Swarm counts these too: semantics part 15, line 19).
+    Move,
 }
 
 /// An address of a task.
@@ -134,8 +198,13 @@ pub struct TaskStatus {
     pub err: String,
     /// How it ended.
     pub exit: Option<ExitInfo>,
-    /// How often the node itself started it again (after the node's own restart).
+    /// How often the node itself started it again: after the node's own restart, or after a
+    /// failed run while no manager could be reached.
     pub restarts: u64,
+    /// How many of those followed a failed run; they count as attempts of the restart policy.
+    pub failures: u64,
+    /// When RUNNING was stored first; the store's to stamp.
+    pub started_at: Option<Time>,
 }
 
 /// How a run ended.
@@ -146,9 +215,34 @@ pub struct ExitInfo {
 }
 
 impl Task {
+    /// A task of a service's current spec, just made: NEW, wanted, without a node.
+    pub fn new(id: Id<Self>, service: &Service, slot: Slot) -> Self {
+        Self {
+            id,
+            meta: Meta::default(),
+            service: service.id,
+            slot,
+            node: None,
+            spec_version: service.spec_version,
+            ports: Vec::new(),
+            addresses: Vec::new(),
+            desired: TaskState::Running,
+            status: TaskStatus { message: "created".to_owned(), ..TaskStatus::default() },
+            start_after: None,
+            origin: Origin::Fill,
+            job_iteration: service.job.map_or(0, |job| job.iteration),
+            generic: BTreeMap::new(),
+        }
+    }
+
     /// Whether managers want it to live: its desired state is at most RUNNING.
     pub fn is_wanted(&self) -> bool {
         self.desired <= TaskState::Running
+    }
+
+    /// The node it is on, or the one it is meant for.
+    pub fn home(&self) -> Option<Id<Node>> {
+        self.node.or(self.slot.node())
     }
 
     /// Whether it holds its node's resources: has a node, and neither ended nor is yet to.
@@ -163,9 +257,6 @@ impl Task {
 
     /// The name in tables: `service.slot`, or `service.node` for a global service.
     pub fn short_name(&self, service_name: &str) -> String {
-        match (self.slot, self.node) {
-            (0, Some(node)) => format!("{service_name}.{node}"),
-            (slot, _) => format!("{service_name}.{slot}"),
-        }
+        format!("{service_name}.{}", self.slot)
     }
 }

@@ -163,7 +163,7 @@ fn deploy_is_converted() {
     assert_eq!((web.task.limits.memory, web.task.limits.pids), (Bytes::mib(64), 3));
     assert_eq!(web.task.reservations.generic, BTreeMap::from([("gpu".to_owned(), 2)]));
     let update = web.update.expect("stated");
-    assert_eq!((update.parallelism, update.order), (0, UpdateOrder::StartFirst));
+    assert_eq!((update.parallelism, update.order), (0, Some(UpdateOrder::StartFirst)));
     assert_eq!(update.failure_action, UpdateFailureAction::Rollback);
     let rollback = web.rollback.expect("stated");
     assert_eq!((rollback.parallelism, rollback.monitor), (1, Duration::from_secs(5)));

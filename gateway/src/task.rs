@@ -133,7 +133,7 @@ impl Task {
             labels: Map::new(),
             spec: TaskSpec::new(&spec.task, Defaults::AsStored),
             service_id: task.service.to_string(),
-            slot: task.slot,
+            slot: task.slot.number(),
             node_id: task.node.map(|node| node.to_string()).unwrap_or_default(),
             status: Status::from(task),
             desired_state: task.desired.name(),
@@ -183,7 +183,7 @@ mod tests {
                 updated_at: Time::from_secs(1_700_000_001),
             },
             service: Id::from_u128(2),
-            slot: 1,
+            slot: skep_api::Slot::Number(1),
             node: Some(Id::from_u128(3)),
             spec_version: SpecVersion(0),
             ports: vec![
@@ -204,6 +204,9 @@ mod tests {
                 ..Default::default()
             },
             start_after: None,
+            origin: Default::default(),
+            job_iteration: 0,
+            generic: Default::default(),
         }
     }
 

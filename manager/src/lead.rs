@@ -28,11 +28,12 @@ pub(crate) async fn lead(group: Arc<Group>, mut ids: IdGen, stop: CancellationTo
         moved.borrow_and_update();
         let (marked, view) = board.look();
         dirty.merge(&marked);
-        let changes = decide(&view, &dirty, board.clock.now(), &mut ids);
+        let decision = decide(&view, &dirty, board.clock.now(), &mut ids);
+        let changes = decision.changes;
         let mut wait = until_deadline(board, &view);
         // What is proposed marks itself again when it is applied; what was refused stays marked.
         match if changes.is_empty() { Ok(0) } else { group.propose(changes).await } {
-            Ok(_) => dirty = Dirty::new(),
+            Ok(_) => dirty = decision.left,
             Err(ProposeError::Refused(reason)) => {
                 tracing::debug!(%reason, "a decision was overtaken");
                 wait = Some(RETRY_AFTER);

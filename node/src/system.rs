@@ -12,6 +12,9 @@ const MAP_COUNT_WANTED: u64 = 65_530;
 /// Secrets are locked into memory, a page or more each.
 const MEMLOCK_WANTED: u64 = 1 << 20;
 
+/// The components that the runtime runs, as OCI images name them.
+const PLATFORMS: [&str; 1] = ["wasip2"];
+
 /// What the node says of itself.
 pub(crate) fn describe(name: Option<&str>) -> NodeDescription {
     let uname = rustix::system::uname();
@@ -26,6 +29,9 @@ pub(crate) fn describe(name: Option<&str>) -> NodeDescription {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         engine_labels: Default::default(),
         lowest_port: lowest_port(),
+        generic: Default::default(),
+        platforms: PLATFORMS.map(str::to_owned).into(),
+        compiled: Default::default(),
     }
 }
 

@@ -40,7 +40,7 @@ fn digest(field: &'static str, text: &str) -> Result<Digest, WireError> {
     text.parse().map_err(|error| WireError::malformed(field, format!("{error}")))
 }
 
-fn kind(text: &str) -> Result<WorkloadKind, WireError> {
+pub(crate) fn kind(text: &str) -> Result<WorkloadKind, WireError> {
     [WorkloadKind::Command, WorkloadKind::Http]
         .into_iter()
         .find(|kind| kind.to_string() == text)

@@ -1,17 +1,19 @@
 //! What the store keeps, but for services and tasks, which have files of their own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use skep_api::{
-    Availability, Bytes, Cluster, ClusterSpec, Config, ConfigSpec, Meta, NanoCpus, Network,
-    NetworkSpec, Node, NodeDescription, NodeRole, NodeSpec, NodeState, NodeStatus, Secret,
-    SecretBytes, SecretSpec, Time,
+    Availability, Bytes, Cluster, ClusterSpec, Compat, Config, ConfigSpec, Digest, Generic, Meta,
+    NanoCpus, Network, NetworkSpec, Node, NodeDescription, NodeRole, NodeSpec, NodeState,
+    NodeStatus, Secret, SecretBytes, SecretSpec, Time,
 };
 
 use crate::field::{self, same_words};
 use crate::{WireError, pb};
 
+same_words!(Compat, pb::Compat, { Skep = Skep, Swarm = Swarm });
 same_words!(NodeRole, pb::NodeRole, { Worker = Worker, Manager = Manager });
 same_words!(Availability, pb::Availability, { Active = Active, Pause = Pause, Drain = Drain });
 same_words!(NodeState, pb::NodeState, {
@@ -74,6 +76,7 @@ impl From<&ClusterSpec> for pb::ClusterSpec {
             node_cert_expiry_ns: field::nanos(spec.node_cert_expiry),
             default_addr_pool: spec.default_addr_pool.clone(),
             subnet_size: u32::from(spec.subnet_size),
+            compat: pb::Compat::from(spec.compat).into(),
         }
     }
 }
@@ -89,6 +92,7 @@ impl TryFrom<pb::ClusterSpec> for ClusterSpec {
             node_cert_expiry: Duration::from_nanos(spec.node_cert_expiry_ns),
             default_addr_pool: spec.default_addr_pool,
             subnet_size: field::narrow("ClusterSpec.subnet_size", spec.subnet_size)?,
+            compat: field::known::<pb::Compat, _>("ClusterSpec.compat", spec.compat)?,
         })
     }
 }
@@ -157,6 +161,9 @@ impl From<&NodeDescription> for pb::NodeDescription {
             engine_version: description.engine_version.clone(),
             engine_labels: description.engine_labels.clone(),
             lowest_port: u32::from(description.lowest_port),
+            generic: generics(&description.generic),
+            platforms: description.platforms.iter().cloned().collect(),
+            compiled: description.compiled.iter().map(|digest| digest.0.to_vec()).collect(),
         }
     }
 }
@@ -174,8 +181,44 @@ impl TryFrom<pb::NodeDescription> for NodeDescription {
             engine_version: description.engine_version,
             engine_labels: description.engine_labels,
             lowest_port: field::narrow("NodeDescription.lowest_port", description.lowest_port)?,
+            generic: known_generics(description.generic)?,
+            platforms: description.platforms.into_iter().collect(),
+            compiled: description.compiled.into_iter().map(digest).collect::<Result<_, _>>()?,
         })
     }
+}
+
+fn digest(raw: Vec<u8>) -> Result<Digest, WireError> {
+    let length = raw.len();
+    let wrong = |_| format!("a digest has 32 bytes, not {length}");
+    let digest = raw.try_into().map(Digest).map_err(wrong);
+    digest.map_err(|why| WireError::malformed("NodeDescription.compiled", why))
+}
+
+/// Generic resources by kind.
+pub(crate) fn generics(all: &BTreeMap<String, Generic>) -> BTreeMap<String, pb::Generic> {
+    let one = |generic: &Generic| match generic {
+        Generic::Count(count) => pb::generic::Generic::Count(*count),
+        Generic::Names(names) => pb::generic::Generic::Names(pb::generic::Names {
+            names: names.iter().cloned().collect(),
+        }),
+    };
+    let all = all.iter();
+    all.map(|(kind, g)| (kind.clone(), pb::Generic { generic: Some(one(g)) })).collect()
+}
+
+/// What [`generics`] wrote.
+pub(crate) fn known_generics(
+    all: BTreeMap<String, pb::Generic>,
+) -> Result<BTreeMap<String, Generic>, WireError> {
+    let one = |generic: pb::Generic| match generic.generic {
+        Some(pb::generic::Generic::Count(count)) => Ok(Generic::Count(count)),
+        Some(pb::generic::Generic::Names(all)) => {
+            Ok(Generic::Names(all.names.into_iter().collect()))
+        }
+        None => Err(WireError::Missing { field: "Generic.generic" }),
+    };
+    all.into_iter().map(|(kind, generic)| Ok((kind, one(generic)?))).collect()
 }
 
 impl From<&NodeStatus> for pb::NodeStatus {
@@ -184,6 +227,7 @@ impl From<&NodeStatus> for pb::NodeStatus {
             state: pb::NodeState::from(status.state).into(),
             message: status.message.clone(),
             addr: status.addr.clone(),
+            since: status.since.as_nanos(),
         }
     }
 }
@@ -196,6 +240,7 @@ impl TryFrom<pb::NodeStatus> for NodeStatus {
             state: field::known::<pb::NodeState, _>("NodeStatus.state", status.state)?,
             message: status.message,
             addr: status.addr,
+            since: Time::from_nanos(status.since),
         })
     }
 }

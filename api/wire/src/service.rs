@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use skep_api::{
-    Endpoint, Service, ServiceSpec, SpecVersion, Time, UpdateState, UpdateStatus, VirtualIp,
+    Endpoint, JobStatus, Revision, Service, ServiceSpec, SpecVersion, Time, UpdateState,
+    UpdateStatus, VirtualIp, Workload,
 };
 
 use crate::field::{self, same_words};
+use crate::image::kind;
 use crate::{WireError, pb};
 
 same_words!(UpdateState, pb::UpdateState, {
@@ -28,6 +30,9 @@ impl From<&Service> for pb::Service {
             previous: service.previous.as_deref().map(Into::into),
             endpoint: Some((&service.endpoint).into()),
             update_status: service.update_status.as_ref().map(Into::into),
+            history: field::all(&service.history),
+            job: service.job.as_ref().map(Into::into),
+            workload: service.workload.as_ref().map(Into::into),
         }
     }
 }
@@ -45,7 +50,62 @@ impl TryFrom<pb::Service> for Service {
             previous: field::optional(service.previous)?.map(Arc::new),
             endpoint: field::message("Service.endpoint", service.endpoint)?,
             update_status: field::optional(service.update_status)?,
+            history: field::list(service.history)?,
+            job: field::optional(service.job)?,
+            workload: field::optional(service.workload)?,
         })
+    }
+}
+
+impl From<&Revision> for pb::Revision {
+    fn from(revision: &Revision) -> Self {
+        Self {
+            version: revision.version.0,
+            spec: Some(revision.spec.as_ref().into()),
+            until: revision.until.as_nanos(),
+        }
+    }
+}
+
+impl TryFrom<pb::Revision> for Revision {
+    type Error = WireError;
+
+    fn try_from(revision: pb::Revision) -> Result<Self, WireError> {
+        let spec: ServiceSpec = field::message("Revision.spec", revision.spec)?;
+        Ok(Self {
+            version: SpecVersion(revision.version),
+            spec: Arc::new(spec),
+            until: Time::from_nanos(revision.until),
+        })
+    }
+}
+
+impl From<&JobStatus> for pb::JobStatus {
+    fn from(job: &JobStatus) -> Self {
+        Self { iteration: job.iteration, last_execution: job.last_execution.as_nanos() }
+    }
+}
+
+impl TryFrom<pb::JobStatus> for JobStatus {
+    type Error = WireError;
+
+    fn try_from(job: pb::JobStatus) -> Result<Self, WireError> {
+        let last_execution = Time::from_nanos(job.last_execution);
+        Ok(Self { iteration: job.iteration, last_execution })
+    }
+}
+
+impl From<&Workload> for pb::Workload {
+    fn from(workload: &Workload) -> Self {
+        Self { kind: workload.kind.to_string(), platform: workload.platform.clone() }
+    }
+}
+
+impl TryFrom<pb::Workload> for Workload {
+    type Error = WireError;
+
+    fn try_from(workload: pb::Workload) -> Result<Self, WireError> {
+        Ok(Self { kind: kind(&workload.kind)?, platform: workload.platform })
     }
 }
 
@@ -95,6 +155,7 @@ impl From<&UpdateStatus> for pb::UpdateStatus {
             started_at: status.started_at.as_nanos(),
             completed_at: status.completed_at.map(Time::as_nanos),
             message: status.message.clone(),
+            slots: status.slots,
         }
     }
 }
@@ -108,6 +169,7 @@ impl TryFrom<pb::UpdateStatus> for UpdateStatus {
             started_at: Time::from_nanos(status.started_at),
             completed_at: status.completed_at.map(Time::from_nanos),
             message: status.message,
+            slots: status.slots,
         })
     }
 }

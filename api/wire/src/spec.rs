@@ -232,7 +232,7 @@ impl From<&UpdateConfig> for pb::UpdateConfig {
             failure_action: pb::FailureAction::from(config.failure_action).into(),
             monitor_ns: field::nanos(config.monitor),
             max_failure_ratio: config.max_failure_ratio,
-            order: pb::UpdateOrder::from(config.order).into(),
+            order: config.order.map(|order| pb::UpdateOrder::from(order).into()),
         }
     }
 }
@@ -256,7 +256,10 @@ impl TryFrom<pb::UpdateConfig> for UpdateConfig {
             failure_action,
             monitor: Duration::from_nanos(config.monitor_ns),
             max_failure_ratio: config.max_failure_ratio,
-            order: field::known::<pb::UpdateOrder, _>("UpdateConfig.order", config.order)?,
+            order: config
+                .order
+                .map(|order| field::known::<pb::UpdateOrder, _>("UpdateConfig.order", order))
+                .transpose()?,
         })
     }
 }

@@ -1,8 +1,19 @@
 //! Tasks, and what workers report of them.
 
-use skep_api::{ExitInfo, SpecVersion, Task, TaskAddress, TaskReport, TaskState, TaskStatus, Time};
+use skep_api::{
+    ExitInfo, Origin, Slot, SpecVersion, Task, TaskAddress, TaskReport, TaskState, TaskStatus, Time,
+};
 
-use crate::{WireError, field, pb};
+use crate::field::{self, same_words};
+use crate::object::{generics, known_generics};
+use crate::{WireError, pb};
+
+same_words!(Origin, pb::Origin, {
+    Fill = Fill,
+    Update = Update,
+    Restart = Restart,
+    Move = Move,
+});
 
 /// A task's state as the number on the wire, which is its place in the order.
 pub(crate) fn state_number(state: TaskState) -> u32 {
@@ -22,7 +33,8 @@ impl From<&Task> for pb::Task {
             id: task.id.to_string(),
             meta: Some((&task.meta).into()),
             service: task.service.to_string(),
-            slot: task.slot,
+            slot: task.slot.number(),
+            slot_node: task.slot.node().map(|node| node.to_string()),
             node: task.node.map(|node| node.to_string()),
             spec_version: task.spec_version.0,
             ports: field::all(&task.ports),
@@ -30,6 +42,9 @@ impl From<&Task> for pb::Task {
             desired: state_number(task.desired),
             status: Some((&task.status).into()),
             start_after: task.start_after.map(Time::as_nanos),
+            origin: pb::Origin::from(task.origin).into(),
+            job_iteration: task.job_iteration,
+            generic: generics(&task.generic),
         }
     }
 }
@@ -39,11 +54,15 @@ impl TryFrom<pb::Task> for Task {
 
     fn try_from(task: pb::Task) -> Result<Self, WireError> {
         let node = task.node.as_deref().map(|node| field::id("Task.node", node)).transpose()?;
+        let slot = match task.slot_node.as_deref() {
+            Some(node) => Slot::Node(field::id("Task.slot_node", node)?),
+            None => Slot::Number(task.slot),
+        };
         Ok(Self {
             id: field::id("Task.id", &task.id)?,
             meta: field::message("Task.meta", task.meta)?,
             service: field::id("Task.service", &task.service)?,
-            slot: task.slot,
+            slot,
             node,
             spec_version: SpecVersion(task.spec_version),
             ports: field::list(task.ports)?,
@@ -51,6 +70,9 @@ impl TryFrom<pb::Task> for Task {
             desired: state("Task.desired", task.desired)?,
             status: field::message("Task.status", task.status)?,
             start_after: task.start_after.map(Time::from_nanos),
+            origin: field::known::<pb::Origin, _>("Task.origin", task.origin)?,
+            job_iteration: task.job_iteration,
+            generic: known_generics(task.generic)?,
         })
     }
 }
@@ -81,6 +103,8 @@ impl From<&TaskStatus> for pb::TaskStatus {
             err: status.err.clone(),
             exit_code: status.exit.map(|exit| exit.code),
             restarts: status.restarts,
+            failures: status.failures,
+            started_at: status.started_at.map(Time::as_nanos),
         }
     }
 }
@@ -96,6 +120,8 @@ impl TryFrom<pb::TaskStatus> for TaskStatus {
             err: status.err,
             exit: status.exit_code.map(|code| ExitInfo { code }),
             restarts: status.restarts,
+            failures: status.failures,
+            started_at: status.started_at.map(Time::from_nanos),
         })
     }
 }

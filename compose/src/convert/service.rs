@@ -273,9 +273,10 @@ fn update(source: &model::UpdateConfig) -> Result<UpdateConfig, ComposeError> {
         }
     };
     let order = match source.order.as_str() {
-        "start-first" => UpdateOrder::StartFirst,
+        "start-first" => Some(UpdateOrder::StartFirst),
+        "stop-first" => Some(UpdateOrder::StopFirst),
         // The schema lets nothing else through.
-        _ => UpdateOrder::StopFirst,
+        _ => None,
     };
     Ok(UpdateConfig {
         // Not stated is one at a time; 0 really is all at once (semantics part 4).

@@ -261,7 +261,9 @@ struct UpdateConfig {
     monitor: u64,
     #[serde(serialize_with = "ratio")]
     max_failure_ratio: f32,
-    order: &'static str,
+    // Docker prints its default where none is stated; we have none that holds for every service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'static str>,
 }
 
 impl From<skep_api::UpdateConfig> for UpdateConfig {
@@ -276,10 +278,10 @@ impl From<skep_api::UpdateConfig> for UpdateConfig {
             },
             monitor: nanos(config.monitor),
             max_failure_ratio: config.max_failure_ratio,
-            order: match config.order {
+            order: config.order.map(|order| match order {
                 UpdateOrder::StopFirst => "stop-first",
                 UpdateOrder::StartFirst => "start-first",
-            },
+            }),
         }
     }
 }

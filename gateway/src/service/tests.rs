@@ -1,7 +1,6 @@
 //! Services as `docker service inspect` shows them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,17 +13,12 @@ fn web() -> Service {
     let mut spec = ServiceSpec { name: "web".to_owned(), ..Default::default() };
     spec.task.component.image = "web:1.0".to_owned();
     Service {
-        id: Id::from_u128(1),
         meta: Meta {
             version: 69,
             created_at: Time::from_secs(1_700_000_000),
             updated_at: Time::from_secs(1_700_000_001),
         },
-        spec: Arc::new(spec),
-        spec_version: SpecVersion(0),
-        previous: None,
-        endpoint: Endpoint::default(),
-        update_status: None,
+        ..Service::new(Id::from_u128(1), spec)
     }
 }
 
@@ -241,6 +235,7 @@ fn an_endpoint_and_an_update_look_like_dockers() {
         started_at: Time::from_secs(1_700_000_000),
         completed_at: Some(Time::from_secs(1_700_000_001)),
         message: "update completed".to_owned(),
+        slots: 2,
     });
     let overlay = Network {
         id: network,

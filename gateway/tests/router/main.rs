@@ -2,8 +2,6 @@
 
 mod fake;
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -43,30 +41,15 @@ fn manager() -> Node {
 fn web() -> Service {
     let mut spec = ServiceSpec { name: "web".to_owned(), ..Default::default() };
     spec.task.component.image = "web:1.0".to_owned();
-    Service {
-        id: Id::from_u128(3),
-        meta: Meta::default(),
-        spec: Arc::new(spec),
-        spec_version: SpecVersion(0),
-        previous: None,
-        endpoint: Endpoint::default(),
-        update_status: None,
-    }
+    Service::new(Id::from_u128(3), spec)
 }
 
 fn task() -> Task {
     Task {
-        id: Id::from_u128(4),
-        meta: Meta::default(),
-        service: Id::from_u128(3),
-        slot: 1,
         node: Some(Id::from_u128(2)),
-        spec_version: SpecVersion(0),
-        ports: Vec::new(),
         addresses: vec![TaskAddress { network: Id::from_u128(5), addr: [10, 0, 1, 7].into() }],
-        desired: TaskState::Running,
         status: TaskStatus { state: TaskState::Running, ..Default::default() },
-        start_after: None,
+        ..Task::new(Id::from_u128(4), &web(), Slot::Number(1))
     }
 }
 

@@ -148,8 +148,14 @@ impl Inner {
             exports: entry.findings.exports,
             created_secs: now_secs(),
         };
-        on_files(self, move |inner| inner.change(|index| index.add(digest, image, name))).await?;
-        self.info(digest)
+        // Told from the index as it was written: another may remove the image right after.
+        on_files(self, move |inner| {
+            inner.change(|index| {
+                index.add(digest, image, name)?;
+                index.info(digest).ok_or_else(|| no_such_image(&digest.to_string()))
+            })
+        })
+        .await
     }
 
     pub(super) fn info(&self, digest: Digest) -> Result<ImageInfo, ImageError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skep_api::{Id, Task, TaskState, Time};
+use skep_api::{Id, Origin, Service, Slot, Task, TaskState, Time};
 
 use crate::change::{Change, Key, Object};
 use crate::store::{Event, Trial, View};
@@ -129,25 +129,23 @@ fn write_part(made: &mut Task, change: &Change) {
     }
 }
 
-/// A task just made: desired `desired`, to be started at `start_after` at the earliest.
-pub(crate) fn new_task(
-    id: Id<Task>,
-    service: &skep_api::Service,
-    slot: u64,
-    desired: TaskState,
-    start_after: Option<Time>,
-) -> Change {
+/// What a task is made for.
+pub(crate) struct Making {
+    pub(crate) slot: Slot,
+    pub(crate) origin: Origin,
+    /// RUNNING or COMPLETE; READY if it is held.
+    pub(crate) desired: TaskState,
+    /// When it may be started at the earliest, if it is held.
+    pub(crate) start_after: Option<Time>,
+}
+
+/// A task just made, from the service's spec as it is now.
+pub(crate) fn new_task(id: Id<Task>, service: &Service, making: Making) -> Change {
+    let Making { slot, origin, desired, start_after } = making;
     Change::Create(Object::Task(Task {
-        id,
-        meta: skep_api::Meta::default(),
-        service: service.id,
-        slot,
-        node: None,
-        spec_version: service.spec_version,
-        ports: Vec::new(),
-        addresses: Vec::new(),
+        origin,
         desired,
-        status: skep_api::TaskStatus { message: "created".to_owned(), ..Default::default() },
         start_after,
+        ..Task::new(id, service, slot)
     }))
 }

@@ -42,7 +42,7 @@ pub use admit::{
 };
 pub use assign::{assignments, diff, grant};
 pub use change::{Change, ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, Entry, Key, Object};
-pub use decide::{Dirty, decide, is_up_to_date, wake_at};
+pub use decide::{Decision, Dirty, decide, is_up_to_date, wake_at};
 pub use store::{
     ApplyError, Event, Happened, KeptSpec, RestoreError, Snapshot, Store, TaskEvent, TaskHappened,
     View,

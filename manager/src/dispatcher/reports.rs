@@ -89,34 +89,18 @@ pub(crate) fn changes(view: &View, node: Id<Node>, reports: &[TaskReport]) -> Re
 
 #[cfg(test)]
 mod tests {
-    use skep_api::{Meta, Service, ServiceSpec, SpecVersion, Task, TaskState, TaskStatus, Time};
+    use skep_api::{Service, ServiceSpec, Slot, Task, TaskState, TaskStatus, Time};
     use skep_manager_core::{Entry, Object, Store};
 
     use super::*;
 
     /// A store with task 1 on node 1, running.
     fn view() -> View {
-        let service = Service {
-            id: Id::from_u128(1),
-            meta: Meta::default(),
-            spec: Arc::new(ServiceSpec::default()),
-            spec_version: SpecVersion(0),
-            previous: None,
-            endpoint: skep_api::Endpoint::default(),
-            update_status: None,
-        };
+        let service = Service::new(Id::from_u128(1), ServiceSpec::default());
         let task = Task {
-            id: Id::from_u128(1),
-            meta: Meta::default(),
-            service: service.id,
-            slot: 1,
             node: Some(Id::from_u128(1)),
-            spec_version: SpecVersion(0),
-            ports: Vec::new(),
-            addresses: Vec::new(),
-            desired: TaskState::Running,
             status: TaskStatus { state: TaskState::Running, ..TaskStatus::default() },
-            start_after: None,
+            ..Task::new(Id::from_u128(1), &service, Slot::Number(1))
         };
         let changes =
             vec![Change::Create(Object::Service(service)), Change::Create(Object::Task(task))];

@@ -11,7 +11,7 @@ use openraft::{CommittedLeaderId, EntryPayload, RaftLogReader, RaftSnapshotBuild
 use skep_api::{
     Cluster, ClusterSpec, Config, ConfigSpec, Id, Meta, Network, NetworkSpec, Node,
     NodeDescription, NodeSpec, NodeState, NodeStatus, Secret, SecretBytes, SecretSpec, Service,
-    ServiceSpec, SpecVersion, Task, TaskState, TaskStatus, Time,
+    ServiceSpec, Slot, SpecVersion, Task, TaskState, TaskStatus, Time,
 };
 use skep_manager_core::{Change, Entry, Key, Object, View};
 use skep_wire::pb;
@@ -69,29 +69,16 @@ fn named(name: &str) -> ServiceSpec {
 
 fn service(spec: ServiceSpec, version: u64) -> Service {
     Service {
-        id: Id::from_u128(10),
         meta: Meta { version, ..Meta::default() },
-        spec: Arc::new(spec),
         spec_version: SpecVersion(version),
-        previous: None,
-        endpoint: skep_api::Endpoint::default(),
-        update_status: None,
+        ..Service::new(Id::from_u128(10), spec)
     }
 }
 
 fn task(id: u128, version: u64) -> Task {
     Task {
-        id: Id::from_u128(id),
-        meta: Meta::default(),
-        service: Id::from_u128(10),
-        slot: id as u64,
-        node: None,
-        spec_version: SpecVersion(version),
-        ports: Vec::new(),
-        addresses: Vec::new(),
-        desired: TaskState::Running,
-        status: TaskStatus::default(),
         start_after: Some(Time::from_secs(3)),
+        ..Task::new(Id::from_u128(id), &service(named("web"), version), Slot::Number(id as u64))
     }
 }
 

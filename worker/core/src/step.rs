@@ -143,6 +143,8 @@ impl Observed {
             err: String::new(),
             exit: None,
             restarts: self.status.restarts,
+            failures: self.status.failures,
+            started_at: self.status.started_at,
         }
     }
 

@@ -136,7 +136,7 @@ prop_compose! {
         ]),
         monitor in duration(),
         max_failure_ratio in 0.0_f32..=1.0,
-        order in select(vec![UpdateOrder::StopFirst, UpdateOrder::StartFirst]),
+        order in option::of(select(vec![UpdateOrder::StopFirst, UpdateOrder::StartFirst])),
     ) -> UpdateConfig {
         UpdateConfig { parallelism, delay, failure_action, monitor, max_failure_ratio, order }
     }
@@ -231,11 +231,36 @@ prop_compose! {
         previous in option::of(service_spec()),
         endpoint in endpoint(),
         update_status in option::of(update_status()),
+        history in vec(revision(), 0..2),
+        job in option::of((any::<u64>(), time())),
+        workload in option::of((workload_kind(), text())),
     ) -> Service {
         let (spec, previous) = (Arc::new(spec), previous.map(Arc::new));
         let spec_version = SpecVersion(spec_version);
-        Service { id, meta, spec, spec_version, previous, endpoint, update_status }
+        let job = job.map(|(iteration, last_execution)| JobStatus { iteration, last_execution });
+        let workload = workload.map(|(kind, platform)| Workload { kind, platform });
+        Service {
+            id, meta, spec, spec_version, previous, history, job, workload, endpoint, update_status,
+        }
     }
+}
+
+prop_compose! {
+    fn revision()(version: u64, spec in service_spec(), until in time()) -> Revision {
+        Revision { version: SpecVersion(version), spec: Arc::new(spec), until }
+    }
+}
+
+fn workload_kind() -> impl Strategy<Value = WorkloadKind> {
+    select(vec![WorkloadKind::Command, WorkloadKind::Http])
+}
+
+fn generics() -> impl Strategy<Value = BTreeMap<String, Generic>> {
+    let generic = prop_oneof![
+        any::<u64>().prop_map(Generic::Count),
+        texts().prop_map(|names| Generic::Names(names.into_iter().collect())),
+    ];
+    btree_map(text(), generic, 0..3)
 }
 
 prop_compose! {
@@ -260,8 +285,9 @@ prop_compose! {
         started_at in time(),
         completed_at in option::of(time()),
         message in text(),
+        slots: u64,
     ) -> UpdateStatus {
-        UpdateStatus { state, started_at, completed_at, message }
+        UpdateStatus { state, started_at, completed_at, message, slots }
     }
 }
 
@@ -273,19 +299,27 @@ prop_compose! {
     pub(crate) fn task()(
         (id, service, node) in (id(), id(), option::of(id())),
         meta in meta(),
-        (slot, spec_version) in any::<(u64, u64)>(),
+        slot in prop_oneof![
+            any::<u64>().prop_map(Slot::Number), id().prop_map(Slot::Node),
+        ],
+        spec_version: u64,
         ports in vec(port(), 0..3),
         addresses in vec((id(), any::<IpAddr>()), 0..3),
         desired in task_state(),
         status in task_status(),
         start_after in option::of(time()),
+        origin in select(vec![
+            Origin::Fill, Origin::Update, Origin::Restart, Origin::Move,
+        ]),
+        job_iteration: u64,
+        generic in generics(),
     ) -> Task {
         let spec_version = SpecVersion(spec_version);
         let addresses =
             addresses.into_iter().map(|(network, addr)| TaskAddress { network, addr }).collect();
         Task {
             id, meta, service, slot, node, spec_version, ports, addresses, desired, status,
-            start_after,
+            start_after, origin, job_iteration, generic,
         }
     }
 }
@@ -296,9 +330,10 @@ prop_compose! {
         at in time(),
         (message, err) in (text(), text()),
         exit in option::of(any::<i32>().prop_map(|code| ExitInfo { code })),
-        restarts: u64,
+        (restarts, failures) in any::<(u64, u64)>(),
+        started_at in option::of(time()),
     ) -> TaskStatus {
-        TaskStatus { state, at, message, err, exit, restarts }
+        TaskStatus { state, at, message, err, exit, restarts, failures, started_at }
     }
 }
 
@@ -449,10 +484,16 @@ prop_compose! {
         (hostname, os, arch, engine_version) in (text(), text(), text(), text()),
         (cpus, memory, lowest_port) in any::<(u64, u64, u16)>(),
         engine_labels in labels(),
+        generic in generics(),
+        platforms in texts(),
+        compiled in vec(any::<[u8; 32]>(), 0..3),
     ) -> NodeDescription {
+        let platforms = platforms.into_iter().collect();
+        let compiled = compiled.into_iter().map(Digest).collect();
         let (cpus, memory) = (NanoCpus(cpus), Bytes(memory));
         NodeDescription {
-            hostname, os, arch, cpus, memory, engine_version, engine_labels, lowest_port,
+            hostname, os, arch, cpus, memory, engine_version, engine_labels, lowest_port, generic,
+            platforms, compiled,
         }
     }
 }
@@ -464,8 +505,9 @@ prop_compose! {
         ]),
         message in text(),
         addr in text(),
+        since in time(),
     ) -> NodeStatus {
-        NodeStatus { state, message, addr }
+        NodeStatus { state, message, addr, since }
     }
 }
 
@@ -476,10 +518,11 @@ prop_compose! {
         (task_history_limit, snapshot_interval, subnet_size) in any::<(i64, u64, u8)>(),
         (heartbeat_period, node_cert_expiry) in (duration(), duration()),
         default_addr_pool in text(),
+        compat in select(vec![Compat::Skep, Compat::Swarm]),
     ) -> Cluster {
         let spec = ClusterSpec {
             task_history_limit, snapshot_interval, heartbeat_period, node_cert_expiry,
-            default_addr_pool, subnet_size,
+            default_addr_pool, subnet_size, compat,
         };
         Cluster { id, meta, spec }
     }

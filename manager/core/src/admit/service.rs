@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_api::{
-    Endpoint, Error, ErrorKind, Id, IdGen, Meta, Mode, Result, Service, ServiceSpec, SpecVersion,
-};
+use skep_api::{Error, ErrorKind, Id, IdGen, Mode, Result, Service, ServiceSpec, SpecVersion};
 
 use super::{Admitted, out_of_sequence, port, reference, spec};
 use crate::change::{Change, Key, Object};
@@ -89,15 +87,7 @@ pub(super) fn draft_create(
         )));
     }
     let id = ids.next();
-    let service = Service {
-        id,
-        meta: Meta::default(),
-        spec: Arc::new(spec),
-        spec_version: SpecVersion(0),
-        previous: None,
-        endpoint: Endpoint::default(),
-        update_status: None,
-    };
+    let service = Service::new(id, spec);
     Ok(Admitted { id, changes: vec![Change::Create(Object::Service(service))] })
 }
 

@@ -152,7 +152,7 @@ impl Expander<'_> {
             task_id: task.id.to_string(),
             task_name: task.name(&spec.name),
             // A global service has a node where others have a number.
-            task_slot: if task.slot == 0 { node_id.clone() } else { task.slot.to_string() },
+            task_slot: task.slot.to_string(),
             node_id,
         };
         expand(text, &context).unwrap_or_else(|_| text.to_owned())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use skep_api::{Id, Network, Node, Service};
+use skep_api::{Id, Network, Node, Service, Slot};
 
 use crate::change::Key;
 use crate::store::{Event, Happened, TaskEvent, TaskHappened, View};
@@ -13,7 +13,7 @@ use crate::store::{Event, Happened, TaskEvent, TaskHappened, View};
 pub struct Dirty {
     everything: bool,
     pub(super) services: BTreeSet<Id<Service>>,
-    pub(super) slots: BTreeSet<(Id<Service>, u64)>,
+    pub(super) slots: BTreeSet<(Id<Service>, Slot)>,
     pub(super) nodes: BTreeSet<Id<Node>>,
     pub(super) networks: BTreeSet<Id<Network>>,
 }

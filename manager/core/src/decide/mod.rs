@@ -20,7 +20,7 @@ mod subnet;
 #[cfg(test)]
 mod tests;
 
-use skep_api::{Id, IdGen, Service, Time};
+use skep_api::{Id, IdGen, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
 pub use self::outdated::is_up_to_date;
@@ -30,9 +30,19 @@ use crate::change::Change;
 use crate::draft::Draft;
 use crate::store::View;
 
-/// Decides what is to change, in the order in which it can be applied. A caller that cuts the list
-/// into entries keeps the order; what was not stored is decided again, since its keys stay dirty.
-pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Vec<Change> {
+/// What was decided.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// What is to change, in the order in which it can be applied. A caller that cuts the list into
+    /// entries keeps the order; what was not stored is decided again, since its keys stay dirty.
+    pub changes: Vec<Change>,
+    /// What is still dirty once the changes are applied: one pass makes so many changes at most
+    /// that a service of a million tasks does not hold up all others, nor fill the memory.
+    pub left: Dirty,
+}
+
+/// Decides what is to change.
+pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decision {
     let mut dirty = dirty.spelt_out(view);
     let mut draft = Draft::new(view, now.max(view.time()));
     if !std::mem::take(&mut dirty.networks).is_empty() {
@@ -81,11 +91,11 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Vec<Cha
         let changes = reap::reconcile(&view, (service, slot));
         add(&mut draft, &mut dirty, view, changes);
     }
-    draft.finish()
+    Decision { changes: draft.finish(), left: Dirty::new() }
 }
 
-/// A slot: a service and a number.
-type SlotKey = (Id<Service>, u64);
+/// A slot of a service.
+type SlotKey = (Id<Service>, Slot);
 
 /// Adds a reconciler's changes and marks what they touch. Takes the view that it looked at, since
 /// the draft is only written in place once nobody looks at it any more.

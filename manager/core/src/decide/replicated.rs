@@ -18,15 +18,15 @@
 
 use std::collections::BTreeMap;
 
-use skep_api::{Id, IdGen, Mode, Service, Task, TaskState, Time, UpdateState};
+use skep_api::{Id, IdGen, Mode, Origin, Service, Slot, Task, TaskState, Time, UpdateState};
 
 use super::{outdated::Outdated, restart};
 use crate::change::Change;
-use crate::draft::new_task;
+use crate::draft::{Making, new_task};
 use crate::store::View;
 
 /// Slots by number, with their tasks by id.
-type Slots<'a> = BTreeMap<u64, Vec<&'a Task>>;
+type Slots<'a> = BTreeMap<Slot, Vec<&'a Task>>;
 
 /// Decides about one service.
 pub(crate) fn reconcile(
@@ -58,10 +58,12 @@ pub(crate) fn reconcile(
     for (slot, tasks) in &standing {
         changes.extend(update_slot(&outdated, service, *slot, tasks, now, ids));
     }
-    let free = (1..).filter(|slot| !standing.contains_key(slot));
+    let free = (1..).map(Slot::Number).filter(|slot| !standing.contains_key(slot));
     for slot in free.take(wanted.saturating_sub(standing.len())) {
         dead.remove(&slot);
-        changes.push(new_task(ids.next(), service, slot, TaskState::Running, None));
+        let (origin, desired) = (Origin::Fill, TaskState::Running);
+        let making = Making { slot, origin, desired, start_after: None };
+        changes.push(new_task(ids.next(), service, making));
     }
     changes.extend(dead.into_values().flatten().filter_map(removed));
     changes
@@ -91,7 +93,7 @@ fn stands(view: &View, service: &Service, tasks: &[&Task], now: Time) -> bool {
 /// The slots to give up (semantics part 3.3): those without exactly one live task on a node go
 /// first, then those on the most crowded nodes, there the ones that do not run yet, then the higher
 /// numbers.
-fn surplus(standing: &Slots<'_>, wanted: usize) -> Vec<u64> {
+fn surplus(standing: &Slots<'_>, wanted: usize) -> Vec<Slot> {
     let runs = |tasks: &[&Task]| tasks.iter().any(|t| t.status.state == TaskState::Running);
     let mut order: Vec<_> = standing.iter().collect();
     order.sort_by_key(|(slot, tasks)| (!runs(tasks), **slot));
@@ -119,7 +121,7 @@ fn surplus(standing: &Slots<'_>, wanted: usize) -> Vec<u64> {
 fn update_slot(
     outdated: &Outdated<'_>,
     service: &Service,
-    slot: u64,
+    slot: Slot,
     tasks: &[&Task],
     now: Time,
     ids: &mut IdGen,
@@ -137,7 +139,9 @@ fn update_slot(
         None => newest.is_some_and(|task| outdated.is_outdated(task)),
     };
     if replace {
-        changes.push(new_task(ids.next(), service, slot, TaskState::Ready, Some(now)));
+        let (origin, desired) = (Origin::Update, TaskState::Ready);
+        let making = Making { slot, origin, desired, start_after: Some(now) };
+        changes.push(new_task(ids.next(), service, making));
     }
     changes
 }

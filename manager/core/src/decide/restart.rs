@@ -15,11 +15,13 @@
 
 use std::time::Duration;
 
-use skep_api::{Availability, IdGen, Node, RestartCondition, RestartPolicy, Task, TaskState, Time};
+use skep_api::{
+    Availability, IdGen, Node, Origin, RestartCondition, RestartPolicy, Task, TaskState, Time,
+};
 
 use super::SlotKey;
 use crate::change::Change;
-use crate::draft::new_task;
+use crate::draft::{Making, new_task};
 use crate::store::{View, held_until};
 
 /// How long a new task waits for the one before it to stop, as in Swarm.
@@ -52,7 +54,9 @@ pub(crate) fn reconcile(
         } else {
             TaskState::Ready
         };
-        changes.push(new_task(ids.next(), service, slot, desired, Some(start_after)));
+        let origin = Origin::Restart;
+        let making = Making { slot, origin, desired, start_after: Some(start_after) };
+        changes.push(new_task(ids.next(), service, making));
     }
     for task in wanted().filter(|task| !is_lost(task)) {
         if start_at(view, task).is_some_and(|start| start <= now) {

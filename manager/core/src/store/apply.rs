@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_api::{
-    Id, Meta, Node, Service, ServiceSpec, SpecVersion, Task, TaskState, TaskStatus, Time,
+    Id, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState, TaskStatus, Time,
 };
 
 use super::table::{Record, Table};
@@ -96,7 +96,7 @@ pub struct TaskEvent {
     /// Its service.
     pub service: Id<Service>,
     /// Its slot.
-    pub slot: u64,
+    pub slot: Slot,
     /// Its node, if it has one (before, if it was removed).
     pub node: Option<Id<Node>>,
     /// What happened.
@@ -157,7 +157,12 @@ impl Tables {
         let meta = Meta { version: self.version, created_at: self.time, updated_at: self.time };
         match object {
             Object::Cluster(o) => create(&mut self.clusters, o, meta)?,
-            Object::Node(o) => create(&mut self.nodes, o, meta)?,
+            Object::Node(o) => {
+                self.nodes.check_create(o)?;
+                let mut node = Node { meta, ..o.clone() };
+                node.status.since = self.time;
+                self.put_node(node);
+            }
             Object::Network(o) => create(&mut self.networks, o, meta)?,
             Object::Secret(o) => create(&mut self.secrets, o, meta)?,
             Object::Config(o) => create(&mut self.configs, o, meta)?,
@@ -174,6 +179,8 @@ impl Tables {
                 }
                 let mut task = Task { meta, ..o.clone() };
                 task.status.at = self.time;
+                let runs = (task.status.state == TaskState::Running).then_some(self.time);
+                task.status.started_at = task.status.started_at.or(runs);
                 let event = task_event(&task, TaskHappened::Created);
                 self.put_task(task);
                 return Ok(event);
@@ -187,7 +194,14 @@ impl Tables {
         let meta = |old: &Meta| Meta { version, created_at: old.created_at, updated_at };
         match object {
             Object::Cluster(o) => update(&mut self.clusters, o, meta)?,
-            Object::Node(o) => update(&mut self.nodes, o, meta)?,
+            Object::Node(o) => {
+                let stored = self.nodes.check_update(o)?;
+                let same = stored.status.state == o.status.state;
+                let since = if same { stored.status.since } else { self.time };
+                let mut node = Node { meta: meta(&stored.meta), ..o.clone() };
+                node.status.since = since;
+                self.put_node(node);
+            }
             Object::Network(o) => update(&mut self.networks, o, meta)?,
             Object::Secret(o) => update(&mut self.secrets, o, meta)?,
             Object::Config(o) => update(&mut self.configs, o, meta)?,
@@ -214,7 +228,10 @@ impl Tables {
     fn remove(&mut self, key: Key) -> Option<Event> {
         match key {
             Key::Cluster(id) => drop(self.clusters.remove(id)?),
-            Key::Node(id) => drop(self.nodes.remove(id)?),
+            Key::Node(id) => {
+                let gone = self.nodes.remove(id)?;
+                self.index.take_node(&gone);
+            }
             Key::Network(id) => drop(self.networks.remove(id)?),
             Key::Secret(id) => drop(self.secrets.remove(id)?),
             Key::Config(id) => drop(self.configs.remove(id)?),
@@ -224,11 +241,13 @@ impl Tables {
                 self.release_spec(id, gone.spec_version);
             }
             Key::Task(id) => {
+                let before = self.head(self.tasks.get(id)?);
                 let gone = self.tasks.remove(id)?;
                 if let Some(shared) = self.specs.get(&(gone.service, gone.spec_version)) {
                     self.index.take_task(&gone, &shared.spec);
                 }
                 self.release_spec(gone.service, gone.spec_version);
+                self.move_head(&gone, before);
                 let wanted = gone.is_wanted();
                 return Some(task_event(&gone, TaskHappened::Removed { wanted }));
             }
@@ -289,19 +308,53 @@ impl Tables {
         self.services.put(Arc::new(service));
     }
 
+    /// Stores a node, and counts it in.
+    pub(super) fn put_node(&mut self, node: Node) {
+        if let Some(before) = self.nodes.get(node.id).cloned() {
+            self.index.take_node(&before);
+        }
+        self.index.add_node(&node);
+        self.nodes.put(Arc::new(node));
+    }
+
     /// Stores a task whose spec is kept, and counts it in.
     pub(super) fn put_task(&mut self, task: Task) {
         let key = (task.service, task.spec_version);
         let Some(shared) = self.specs.get(&key).cloned() else { return };
-        match self.tasks.get(task.id).cloned() {
-            Some(before) => self.index.take_task(&before, &shared.spec),
-            None => {
-                let users = shared.users + 1;
-                self.specs.insert(key, SharedSpec { spec: Arc::clone(&shared.spec), users });
-            }
+        let task = Arc::new(task);
+        if let Some(before) = self.tasks.get(task.id).cloned() {
+            self.index.take_task(&before, &shared.spec);
+            self.index.add_task(&task, &shared.spec);
+            self.tasks.put(task);
+            return;
         }
+        let users = shared.users + 1;
+        self.specs.insert(key, SharedSpec { spec: Arc::clone(&shared.spec), users });
+        let head = self.head(&task);
         self.index.add_task(&task, &shared.spec);
-        self.tasks.put(Arc::new(task));
+        self.tasks.put(Arc::clone(&task));
+        self.move_head(&task, head);
+    }
+
+    /// The spec version of the newest task in the slot of this one.
+    fn head(&self, task: &Task) -> Option<SpecVersion> {
+        let first = (task.service, task.slot, Id::from_u128(0));
+        let keys = self.index.slots.from(&first);
+        keys.take_while(|key| (key.0, key.1) == (task.service, task.slot))
+            .filter_map(|key| self.tasks.get(key.2))
+            .max_by_key(|task| (task.meta.created_at, task.id))
+            .map(|newest| newest.spec_version)
+    }
+
+    /// Notes the newest task of the slot of one that came or went; `before` was it before.
+    fn move_head(&mut self, task: &Task, before: Option<SpecVersion>) {
+        let after = self.head(task);
+        if before == after {
+            return;
+        }
+        let key = |version| (task.service, version, task.slot);
+        before.into_iter().for_each(|version| self.index.heads.take(&key(version)));
+        after.into_iter().for_each(|version| self.index.heads.add(key(version)));
     }
 
     /// One more user of a spec. Returns the kept copy, so that equal specs are stored once.
@@ -359,7 +412,9 @@ fn move_on(status: &mut TaskStatus, new: &TaskStatus, time: Time) {
         return;
     }
     let at = if new.state > status.state { time } else { status.at };
-    *status = TaskStatus { at, ..new.clone() };
+    let runs = (new.state == TaskState::Running).then_some(time);
+    let started_at = status.started_at.or(runs);
+    *status = TaskStatus { at, started_at, ..new.clone() };
 }
 
 fn task_event(task: &Task, happened: TaskHappened) -> Event {

@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use skep_api::{
-    Bytes, Id, NanoCpus, Network, Node, Protocol, PublishMode, Service, ServiceSpec, Task,
-    TaskState, Time,
+    Bytes, Id, Mode, NanoCpus, Network, Node, NodeState, Origin, Protocol, PublishMode, Service,
+    ServiceSpec, Slot, SpecVersion, Task, TaskState, Time, UpdateState,
 };
 
 use super::map::{Counts, Map};
@@ -16,11 +16,23 @@ use super::map::{Counts, Map};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Indexes {
     /// Tasks by service and slot.
-    pub(crate) slots: Counts<(Id<Service>, u64, Id<Task>)>,
+    pub(crate) slots: Counts<(Id<Service>, Slot, Id<Task>)>,
+    /// Slots by the spec version of their newest task: what an update has still to do, without
+    /// looking at what it has done.
+    pub(crate) heads: Counts<(Id<Service>, SpecVersion, Slot)>,
+    /// Tasks that updates made, by how far they got.
+    pub(crate) made: Counts<Made>,
+    /// Services whose update or rollback is under way.
+    pub(crate) updating: Counts<Id<Service>>,
+    /// Services with one task on each node, jobs included.
+    pub(crate) global: Counts<Id<Service>>,
+    /// Nodes that are down, by when they went down.
+    pub(crate) down: Counts<(Time, Id<Node>)>,
     /// Tasks by node.
     pub(crate) on_node: Counts<(Id<Node>, Id<Task>)>,
     /// Tasks without a node that have not ended: some wait for a place, some are to be forgotten.
-    pub(crate) unplaced: Counts<(Id<Service>, u64, Id<Task>)>,
+    /// Those of global services wait here too, until the scheduler confirms their slots' node.
+    pub(crate) unplaced: Counts<(Id<Service>, Slot, Id<Task>)>,
     /// Tasks that may be prepared but not started yet, by when they may.
     pub(crate) held: Counts<(Time, Id<Task>)>,
     /// Addresses of services and of tasks that have not ended.
@@ -45,6 +57,39 @@ pub(crate) struct Load {
     pub(crate) memory: Bytes,
 }
 
+/// A task that an update made: its service and spec version, how far it got, since when, and itself.
+pub(crate) type Made = (Id<Service>, SpecVersion, Progress, Time, Id<Task>);
+
+/// How far a task that an update made got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Progress {
+    /// It ended; since it ran first, or ended without having run.
+    Ended,
+    /// It runs, since then.
+    Runs,
+    /// It has not run yet; since it was made.
+    Starts,
+}
+
+/// Where a task stands in [`Indexes::made`]; nowhere unless an update made it.
+fn made(task: &Task) -> Option<Made> {
+    let state = task.status.state;
+    let (progress, since) = match task.status.started_at {
+        Some(started) if state.is_terminal() => (Progress::Ended, started),
+        Some(started) => (Progress::Runs, started),
+        None if state.is_terminal() => (Progress::Ended, task.status.at),
+        None => (Progress::Starts, task.meta.created_at),
+    };
+    let key = (task.service, task.spec_version, progress, since, task.id);
+    (task.origin == Origin::Update).then_some(key)
+}
+
+/// Whether an update or a rollback of the service is under way.
+fn is_updating(service: &Service) -> bool {
+    let state = service.update_status.as_ref().map(|status| status.state);
+    matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted))
+}
+
 /// The moment from which a held task may be started, if nothing else holds it.
 pub(crate) fn held_until(task: &Task) -> Option<Time> {
     let held = task.desired == TaskState::Ready;
@@ -62,6 +107,12 @@ impl Indexes {
         for (protocol, port, mode) in ports(service) {
             self.published.add((protocol, port, mode, service.id));
         }
+        if is_updating(service) {
+            self.updating.add(service.id);
+        }
+        if is_global(service) {
+            self.global.add(service.id);
+        }
     }
 
     pub(crate) fn take_service(&mut self, service: &Service) {
@@ -74,11 +125,30 @@ impl Indexes {
         for (protocol, port, mode) in ports(service) {
             self.published.take(&(protocol, port, mode, service.id));
         }
+        if is_updating(service) {
+            self.updating.take(&service.id);
+        }
+        if is_global(service) {
+            self.global.take(&service.id);
+        }
+    }
+
+    pub(crate) fn add_node(&mut self, node: &Node) {
+        if node.status.state == NodeState::Down {
+            self.down.add((node.status.since, node.id));
+        }
+    }
+
+    pub(crate) fn take_node(&mut self, node: &Node) {
+        if node.status.state == NodeState::Down {
+            self.down.take(&(node.status.since, node.id));
+        }
     }
 
     /// Counts a task in; `spec` is the one that it was made from.
     pub(crate) fn add_task(&mut self, task: &Task, spec: &ServiceSpec) {
         self.slots.add((task.service, task.slot, task.id));
+        made(task).into_iter().for_each(|key| self.made.add(key));
         if let Some(time) = held_until(task) {
             self.held.add((time, task.id));
         }
@@ -106,6 +176,7 @@ impl Indexes {
     /// Takes a task out that was counted in just like that.
     pub(crate) fn take_task(&mut self, task: &Task, spec: &ServiceSpec) {
         self.slots.take(&(task.service, task.slot, task.id));
+        made(task).into_iter().for_each(|key| self.made.take(&key));
         if let Some(time) = held_until(task) {
             self.held.take(&(time, task.id));
         }
@@ -137,6 +208,10 @@ impl Indexes {
 /// A task holds its addresses until it ended, or until it is not wanted and never had a node.
 fn holds_addresses(task: &Task) -> bool {
     !task.status.state.is_terminal() && (task.node.is_some() || task.is_wanted())
+}
+
+fn is_global(service: &Service) -> bool {
+    matches!(service.spec.mode, Mode::Global | Mode::GlobalJob)
 }
 
 fn vips(service: &Service) -> impl Iterator<Item = (IpAddr, Id<Network>)> {

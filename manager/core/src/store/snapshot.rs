@@ -99,7 +99,11 @@ impl Tables {
     fn restore(&mut self, object: Object) -> Result<(), ApplyError> {
         match object {
             Object::Cluster(o) => restore(&mut self.clusters, o),
-            Object::Node(o) => restore(&mut self.nodes, o),
+            Object::Node(o) => {
+                self.nodes.check_create(&o)?;
+                self.put_node(o);
+                Ok(())
+            }
             Object::Network(o) => restore(&mut self.networks, o),
             Object::Secret(o) => restore(&mut self.secrets, o),
             Object::Config(o) => restore(&mut self.configs, o),

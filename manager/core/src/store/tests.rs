@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use skep_api::{
-    Endpoint, Id, Meta, Network, NetworkSpec, Service, ServiceSpec, SpecVersion, Task, TaskState,
+    Id, Meta, Network, NetworkSpec, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState,
     TaskStatus, Time,
 };
 
@@ -21,30 +21,14 @@ fn service(version: u64, spec_version: u64, image: &str) -> Service {
     let mut spec = ServiceSpec { name: "web".to_owned(), ..ServiceSpec::default() };
     image.clone_into(&mut spec.task.component.image);
     Service {
-        id: Id::from_u128(1),
         meta: Meta { version, ..Meta::default() },
-        spec: Arc::new(spec),
         spec_version: SpecVersion(spec_version),
-        previous: None,
-        endpoint: Endpoint::default(),
-        update_status: None,
+        ..Service::new(Id::from_u128(1), spec)
     }
 }
 
 fn task(raw: u128, spec_version: u64) -> Task {
-    Task {
-        id: Id::from_u128(raw),
-        meta: Meta::default(),
-        service: Id::from_u128(1),
-        slot: 1,
-        node: None,
-        spec_version: SpecVersion(spec_version),
-        ports: Vec::new(),
-        addresses: Vec::new(),
-        desired: TaskState::Running,
-        status: TaskStatus::default(),
-        start_after: None,
-    }
+    Task::new(Id::from_u128(raw), &service(0, spec_version, ""), Slot::Number(1))
 }
 
 fn apply(store: &mut Store, changes: Vec<Change>) -> Result<Vec<Event>, ApplyError> {

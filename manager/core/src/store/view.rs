@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use skep_api::{
-    Cluster, Config, Error, Id, Network, Node, NodeState, Protocol, PublishMode, STACK_LABEL,
-    Secret, Service, ServiceSpec, SpecVersion, Task, Time,
+    Cluster, Compat, Config, Error, Id, Network, Node, NodeState, Protocol, PublishMode,
+    STACK_LABEL, Secret, Service, ServiceSpec, Slot, SpecVersion, Task, Time,
 };
 
 use super::map::Counts;
 use super::table::ambiguous;
-use super::{Load, Tables};
+use super::{Load, Progress, Tables};
 
 /// What was stored at one moment. Cheap to copy and to keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,20 +121,74 @@ impl View {
 
     /// The tasks of a service, by slot, then by id.
     pub fn tasks_of(&self, service: Id<Service>) -> impl Iterator<Item = &Task> + Clone {
-        let keys = self.0.index.slots.from(&(service, 0, Id::from_u128(0)));
+        let keys = self.0.index.slots.from(&(service, Slot::FIRST, Id::from_u128(0)));
         keys.take_while(move |key| key.0 == service).filter_map(|key| self.task(key.2))
     }
 
     /// The tasks of a slot, by id.
-    pub fn tasks_in(&self, service: Id<Service>, slot: u64) -> impl Iterator<Item = &Task> + Clone {
+    pub fn tasks_in(
+        &self,
+        service: Id<Service>,
+        slot: Slot,
+    ) -> impl Iterator<Item = &Task> + Clone {
         let keys = self.0.index.slots.from(&(service, slot, Id::from_u128(0)));
         keys.take_while(move |key| (key.0, key.1) == (service, slot))
             .filter_map(|key| self.task(key.2))
     }
 
     /// Every slot that has a task, of services that are there or gone.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = (Id<Service>, u64)> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (Id<Service>, Slot)> {
         self.0.index.slots.keys().map(|key| (key.0, key.1))
+    }
+
+    /// The newest task of a slot.
+    pub(crate) fn newest_in(&self, service: Id<Service>, slot: Slot) -> Option<&Task> {
+        self.tasks_in(service, slot).max_by_key(|task| (task.meta.created_at, task.id))
+    }
+
+    /// The slots of a service whose newest task is of spec version `from` or a later one, by
+    /// version. To skip a version, ask again from the next.
+    pub(crate) fn heads(
+        &self,
+        service: Id<Service>,
+        from: SpecVersion,
+    ) -> impl Iterator<Item = (SpecVersion, Slot)> + Clone {
+        let keys = self.0.index.heads.from(&(service, from, Slot::FIRST));
+        keys.take_while(move |key| key.0 == service).map(|key| (key.1, key.2))
+    }
+
+    /// The tasks that updates to this version of the service's spec made and that are that far,
+    /// since `from` or later, by that moment.
+    pub(crate) fn made(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        progress: Progress,
+        from: Time,
+    ) -> impl Iterator<Item = (Time, &Task)> + Clone {
+        let keys = self.0.index.made.from(&(service, version, progress, from, Id::from_u128(0)));
+        keys.take_while(move |key| (key.0, key.1, key.2) == (service, version, progress))
+            .filter_map(|key| self.task(key.4).map(|task| (key.3, task)))
+    }
+
+    /// The services whose update or rollback is under way, by id.
+    pub(crate) fn updating(&self) -> impl Iterator<Item = &Service> + Clone {
+        self.0.index.updating.keys().filter_map(|id| self.service(*id))
+    }
+
+    /// The services with one task on each node, jobs included, by id.
+    pub(crate) fn global_services(&self) -> impl Iterator<Item = &Service> + Clone {
+        self.0.index.global.keys().filter_map(|id| self.service(*id))
+    }
+
+    /// The nodes that are down, with the moment since when, by that moment.
+    pub(crate) fn nodes_down(&self) -> impl Iterator<Item = (Time, Id<Node>)> + Clone {
+        self.0.index.down.keys().copied()
+    }
+
+    /// Whose behaviour the swarm has where ours departs from Swarm's.
+    pub fn compat(&self) -> Compat {
+        self.cluster().map_or(Compat::Skep, |cluster| cluster.spec.compat)
     }
 
     /// The tasks of a node, by id.

@@ -23,7 +23,7 @@ use std::fmt::Write;
 
 use skep_api::{
     Availability, Cluster as Swarm, ClusterSpec, Id, IdGen, Meta, Network, NetworkSpec, Node,
-    NodeDescription, NodeState, Task, TaskState, TaskStatus, Time,
+    NodeDescription, NodeState, Slot, Task, TaskState, TaskStatus, Time,
 };
 
 pub(crate) use self::lint::lint;
@@ -276,18 +276,11 @@ impl Cluster {
         let view = self.view();
         let (service, slot) = place.split_once('.').expect(place);
         let service = view.service_named(service).expect(place);
+        let slot = Slot::Number(slot.parse().expect(slot));
         let mut task = Task {
-            id: self.ids.next(),
-            meta: Meta::default(),
-            service: service.id,
-            slot: slot.parse().expect(slot),
-            node: None,
-            spec_version: service.spec_version,
             ports: service.endpoint.ports.clone(),
-            addresses: Vec::new(),
-            desired: TaskState::Running,
             status: TaskStatus { state: spec::state(state), ..TaskStatus::default() },
-            start_after: None,
+            ..Task::new(self.ids.next(), service, slot)
         };
         let mut ago = 0;
         for word in rest {
@@ -311,6 +304,7 @@ impl Cluster {
             if let Object::Task(task) = object {
                 task.meta.created_at = made;
                 task.status.at = made;
+                task.status.started_at = task.status.started_at.map(|_| made);
             }
         }
         self.store = Store::restore(snapshot).expect("a snapshot");
@@ -326,7 +320,8 @@ impl Cluster {
         let (place, letter) = name.split_once('/').unwrap_or((name, ""));
         let (service, slot) = place.split_once('.').expect(name);
         let service = view.service_named(service).expect(name).id;
-        let mut tasks: Vec<_> = view.tasks_in(service, slot.parse().expect(slot)).collect();
+        let mut tasks: Vec<_> =
+            view.tasks_in(service, Slot::Number(slot.parse().expect(slot))).collect();
         tasks.sort_by_key(|task| (task.meta.created_at, task.id));
         let nth = letter.bytes().next().map_or(tasks.len() - 1, |letter| (letter - b'a').into());
         tasks[nth].clone()
@@ -334,12 +329,20 @@ impl Cluster {
 
     /// Lets managers decide once. Deciding again must give nothing.
     pub(crate) fn decide(&mut self) -> Vec<Change> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let changes = decide(&self.view(), &dirty, self.now, &mut self.ids);
-        self.apply(changes.clone());
+        let mut changes = Vec::new();
+        let mut dirty = std::mem::take(&mut self.dirty);
+        loop {
+            let decision = decide(&self.view(), &dirty, self.now, &mut self.ids);
+            self.apply(decision.changes.clone());
+            changes.extend(decision.changes);
+            dirty = decision.left;
+            if dirty.is_empty() {
+                break;
+            }
+        }
         let ids = &mut self.ids.clone();
         for again in [&self.dirty, &Dirty::everything()] {
-            let more = decide(&self.view(), again, self.now, ids);
+            let more = decide(&self.view(), again, self.now, ids).changes;
             assert_eq!(more, [], "deciding again gives nothing new");
         }
         self.dirty = Dirty::new();

@@ -64,7 +64,7 @@ fn a_network_that_is_full_leaves_its_tasks_new_until_one_leaves() {
     let mut cluster = cluster("node n1\nnet front\nsvc web net=front replicas=254\nrun");
     let waiting = |cluster: &Cluster| {
         let view = cluster.view();
-        let tasks = view.unplaced().map(|task| (task.slot, task.status.err.clone()));
+        let tasks = view.unplaced().map(|task| (task.slot.number(), task.status.err.clone()));
         tasks.collect::<Vec<_>>()
     };
     let why = "no address left on network front (10.0.1.0/24)".to_owned();

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use skep_api::{IdGen, TaskState};
+use skep_api::{IdGen, Slot, TaskState};
 
 use crate::testing::{Cluster, lint};
 use crate::{Dirty, Store, decide};
@@ -68,7 +68,8 @@ fn play(steps: &[String]) -> Cluster {
         if words[0] == "state" {
             let (service, slot) = words[1].split_once('.').expect("a slot");
             let service = cluster.view().service_named(service).expect("a service").id;
-            if cluster.view().tasks_in(service, slot.parse().expect("a number")).next().is_none() {
+            let slot = Slot::Number(slot.parse().expect("a number"));
+            if cluster.view().tasks_in(service, slot).next().is_none() {
                 continue;
             }
         }
@@ -97,7 +98,7 @@ proptest! {
             let skep_api::Mode::Replicated { replicas } = service.spec.mode else { continue };
             prop_assert!(running.count() as u64 <= replicas, "never more than wanted");
             // History is bounded: five tasks a slot, or attempts and one.
-            for slot in 1..=5 {
+            for slot in (1..=5).map(Slot::Number) {
                 prop_assert!(view.tasks_in(service.id, slot).count() <= 5);
             }
         }
@@ -127,8 +128,9 @@ proptest! {
         let view = cluster.view();
         let mut some = Dirty::new();
         some.merge(&cluster.dirty);
-        let by_marks = decide(&view, &some, cluster.now, &mut IdGen::from_u64(5));
-        let by_all = decide(&view, &Dirty::everything(), cluster.now, &mut IdGen::from_u64(5));
+        let by_marks = decide(&view, &some, cluster.now, &mut IdGen::from_u64(5)).changes;
+        let ids = &mut IdGen::from_u64(5);
+        let by_all = decide(&view, &Dirty::everything(), cluster.now, ids).changes;
         prop_assert_eq!(by_marks, by_all);
         lint(&view);
     }
