@@ -91,8 +91,8 @@ impl State {
             let newer = |old: &Task| {
                 (task.is_wanted(), task.meta.created_at) > (old.is_wanted(), old.meta.created_at)
             };
-            if tasks.get(&task.slot).is_none_or(newer) {
-                tasks.insert(task.slot, task);
+            if tasks.get(&task.slot.number()).is_none_or(newer) {
+                tasks.insert(task.slot.number(), task);
             }
         }
         Ok(Self { service, tasks })
