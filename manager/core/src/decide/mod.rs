@@ -9,6 +9,8 @@
 pub(crate) mod constraint;
 mod dirty;
 mod endpoint;
+mod global;
+mod job;
 mod nodes;
 mod outdated;
 mod place;
@@ -20,11 +22,10 @@ mod subnet;
 #[cfg(test)]
 mod tests;
 
-use skep_api::{Id, IdGen, Service, Slot, Time};
+use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
 pub use self::outdated::is_up_to_date;
-pub use self::restart::wake_at;
 pub(crate) use self::subnet::first_subnet;
 use crate::change::Change;
 use crate::draft::Draft;
@@ -53,9 +54,19 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     for node in &dirty.nodes {
         dirty.services.extend(nodes::services_to_compare(&draft.view(), *node));
     }
+    dirty.nodes.extend(nodes::due(&draft.view(), draft.now()));
+    let mut jobs = job::jobs(&draft.view(), &dirty.services, &[]);
+    if !dirty.nodes.is_empty() {
+        jobs.extend(job::on_all_nodes(&draft.view()));
+    }
     for service in std::mem::take(&mut dirty.services) {
         let view = draft.view();
-        let changes = replicated::reconcile(&view, service, draft.now(), ids);
+        let changes = match view.service(service) {
+            Some(service) if service.spec.mode == Mode::Global => {
+                global::reconcile(&view, service, draft.now(), ids)
+            }
+            _ => replicated::reconcile(&view, service, draft.now(), ids),
+        };
         add(&mut draft, &mut dirty, view, changes);
         let view = draft.view();
         let changes = endpoint::allocate(&view, service);
@@ -65,14 +76,25 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     // for constraints that it was not made with.
     for node in std::mem::take(&mut dirty.nodes) {
         let view = draft.view();
+        let changes = global::on_node(&view, node, draft.now(), ids);
+        add(&mut draft, &mut dirty, view, changes);
+        let view = draft.view();
         dirty.slots.extend(nodes::slots_of_unfit(&view, node));
-        let changes = nodes::reconcile(&view, node);
+        let changes = nodes::reconcile(&view, node, draft.now());
         add(&mut draft, &mut dirty, view, changes);
     }
     dirty.slots.extend(restart::due(&draft.view(), draft.now()));
     for (service, slot) in dirty.slots.clone() {
         let view = draft.view();
         let changes = restart::reconcile(&view, (service, slot), draft.now(), ids);
+        add(&mut draft, &mut dirty, view, changes);
+    }
+    // After the restarts: what these gave up makes room for the slots that wait for their turn.
+    jobs.extend(job::jobs(&draft.view(), &[], &dirty.slots));
+    for service in jobs {
+        let view = draft.view();
+        let Some(service) = view.service(service) else { continue };
+        let changes = job::reconcile(&view, service, draft.now(), ids);
         add(&mut draft, &mut dirty, view, changes);
     }
     for service in endpoint::waiting(&draft.view()) {
@@ -92,6 +114,11 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         add(&mut draft, &mut dirty, view, changes);
     }
     Decision { changes: draft.finish(), left: Dirty::new() }
+}
+
+/// When [`decide`] is to be called though nothing happened, and why.
+pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
+    [restart::wake_at(view), nodes::wake_at(view)].into_iter().flatten().min()
 }
 
 /// A slot of a service.

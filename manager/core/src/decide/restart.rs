@@ -16,10 +16,11 @@
 use std::time::Duration;
 
 use skep_api::{
-    Availability, IdGen, Node, Origin, RestartCondition, RestartPolicy, Task, TaskState, Time,
+    Availability, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service, Slot,
+    Task, TaskState, Time,
 };
 
-use super::SlotKey;
+use super::{SlotKey, global};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::{View, held_until};
@@ -45,12 +46,14 @@ pub(crate) fn reconcile(
         .collect();
     let lost = wanted().filter(is_lost).max_by_key(|task| (task.meta.created_at, task.id));
     let has_other = wanted().any(|task| !is_lost(&task));
-    if let Some(lost) = lost.filter(|task| !has_other && is_restarted(view, task, now)) {
+    let has_place = global::is_open(view, service, slot);
+    let is_followed = |task: &&Task| has_place && !has_other && is_restarted(view, task, now);
+    if let Some(lost) = lost.filter(is_followed) {
         let start_after = now.after(delay(view, lost));
         // If nothing else holds it, a task that may start at once is not held to begin with.
         let old_ones: Vec<_> = view.tasks_in(service.id, slot).collect();
         let desired = if start_after <= now && all_gone(view, &old_ones) {
-            TaskState::Running
+            service.goal()
         } else {
             TaskState::Ready
         };
@@ -60,7 +63,7 @@ pub(crate) fn reconcile(
     }
     for task in wanted().filter(|task| !is_lost(task)) {
         if start_at(view, task).is_some_and(|start| start <= now) {
-            changes.push(Change::TaskDesired { task: task.id, desired: TaskState::Running });
+            changes.push(Change::TaskDesired { task: task.id, desired: service.goal() });
         }
     }
     changes
@@ -72,8 +75,8 @@ pub(crate) fn due(view: &View, now: Time) -> Vec<SlotKey> {
     due.map(|(_, task)| (task.service, task.slot)).collect()
 }
 
-/// When [`crate::decide`] is to be called though nothing happened, and why.
-pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
+/// When a held task may start.
+pub(crate) fn wake_at(view: &View) -> Option<(Time, &'static str)> {
     let mut next: Option<Time> = None;
     for (time, task) in view.held() {
         // Held tasks come in the order of their earliest moments.
@@ -91,8 +94,10 @@ pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
 pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
     let Some(spec) = view.spec_of(task) else { return false };
     let policy = &spec.task.restart;
+    let is_job = matches!(spec.mode, Mode::ReplicatedJob { .. } | Mode::GlobalJob);
     let by_condition = match policy.condition {
         RestartCondition::None => false,
+        RestartCondition::Any if is_job => task.status.state != TaskState::Complete,
         RestartCondition::OnFailure => task.status.state != TaskState::Complete,
         RestartCondition::Any => true,
     };
@@ -122,7 +127,7 @@ fn ended_or_unfit(view: &View, task: &Task, now: Time) -> bool {
     if task.status.state.is_terminal() {
         return held_until(task).is_none_or(|time| time <= now);
     }
-    task.node.is_some_and(|node| {
+    task.home().is_some_and(|node| {
         let drained = |node: &Node| node.spec.availability == Availability::Drain;
         view.is_lost(node) || view.node(node).is_some_and(drained)
     })
@@ -149,6 +154,12 @@ fn start_at(view: &View, task: &Task) -> Option<Time> {
         return Some(earliest);
     }
     Some(earliest.max(task.meta.created_at.after(STOP_WAIT_MAX)))
+}
+
+/// Whether nothing of a slot runs any more, as far as managers can know.
+pub(crate) fn is_clear(view: &View, service: Id<Service>, slot: Slot) -> bool {
+    let tasks: Vec<_> = view.tasks_in(service, slot).collect();
+    all_gone(view, &tasks)
 }
 
 /// Whether these tasks run nowhere any more, as far as managers can know.

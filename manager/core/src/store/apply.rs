@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_api::{
-    Id, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState, TaskStatus, Time,
+    Id, JobStatus, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState,
+    TaskStatus, Time,
 };
 
 use super::table::{Record, Table};
@@ -169,7 +170,8 @@ impl Tables {
             Object::Service(o) => {
                 self.services.check_create(o)?;
                 self.check_spec(o)?;
-                self.put_service(Service { meta, ..o.clone() });
+                let job = o.job.map(|job| JobStatus { last_execution: self.time, ..job });
+                self.put_service(Service { meta, job, ..o.clone() });
             }
             Object::Task(o) => {
                 self.tasks.check_create(o)?;
@@ -206,9 +208,14 @@ impl Tables {
             Object::Secret(o) => update(&mut self.secrets, o, meta)?,
             Object::Config(o) => update(&mut self.configs, o, meta)?,
             Object::Service(o) => {
-                let meta = meta(&self.services.check_update(o)?.meta);
+                let stored = self.services.check_update(o)?;
+                let (meta, before) = (meta(&stored.meta), stored.job);
+                let job = o.job.map(|job| match before {
+                    Some(before) if before.iteration == job.iteration => before,
+                    _ => JobStatus { last_execution: self.time, ..job },
+                });
                 self.check_spec(o)?;
-                self.put_service(Service { meta, ..o.clone() });
+                self.put_service(Service { meta, job, ..o.clone() });
             }
             Object::Task(o) => {
                 let stored = self.tasks.check_update(o)?;
