@@ -66,7 +66,9 @@ fn behaviour_51_tasks_are_rejected_until_the_rest_fits_the_newest_first() {
          node n1 memory=600m
          decide
          show
-         node n1 cpu=0.001
+         svc busy reserve-cpu=2
+         run
+         node n1 cpu=1
          decide
          show",
         expect![[r#"
@@ -76,6 +78,8 @@ fn behaviour_51_tasks_are_rejected_until_the_rest_fits_the_newest_first() {
             old.1 running n1
             tiny.1 running n1
             --
+            busy.1 rejected n1 desired=shutdown "assigned node no longer meets constraints"
+            busy.1 pending - desired=ready "no suitable node (insufficient resources on 1 node)"
             mid.1 rejected n1 desired=shutdown "assigned node no longer meets constraints"
             mid.1 pending - desired=ready "no suitable node (insufficient resources on 1 node)"
             new.1 running n1

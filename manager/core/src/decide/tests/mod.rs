@@ -2,6 +2,7 @@
 
 mod addresses;
 mod enforcer;
+mod everywhere;
 mod globals;
 mod history;
 mod jobs;
