@@ -32,7 +32,7 @@ use skep_api::{
 };
 
 use super::outdated::Outdated;
-use super::{constraint, restart};
+use super::{STEP_CHANGES_MAX, constraint, restart};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -48,11 +48,14 @@ pub(crate) enum Door {
     Closed,
 }
 
-/// Decides about one global service on all nodes.
+/// Decides about one global service on all nodes, or on some if it makes many changes.
 pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdGen) -> Vec<Change> {
     let outdated = Outdated::new(view, service);
     let mut changes = leave_gone_nodes(view, service);
     for node in view.nodes() {
+        if changes.len() >= STEP_CHANGES_MAX {
+            break;
+        }
         changes.extend(one_node(view, service, &outdated, node, now, ids));
     }
     changes

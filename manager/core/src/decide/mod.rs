@@ -46,6 +46,7 @@ pub struct Decision {
 pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decision {
     let mut dirty = dirty.spelt_out(view);
     let mut draft = Draft::new(view, now.max(view.time()));
+    let mut left = Left::default();
     if !std::mem::take(&mut dirty.networks).is_empty() {
         let view = draft.view();
         let changes = subnet::allocate(&view);
@@ -67,6 +68,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
             }
             _ => replicated::reconcile(&view, service, draft.now(), ids),
         };
+        left.note(service, &changes);
         add(&mut draft, &mut dirty, view, changes);
         let view = draft.view();
         let changes = endpoint::allocate(&view, service);
@@ -95,6 +97,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         let view = draft.view();
         let Some(service) = view.service(service) else { continue };
         let changes = job::reconcile(&view, service, draft.now(), ids);
+        left.note(service.id, &changes);
         add(&mut draft, &mut dirty, view, changes);
     }
     for service in endpoint::waiting(&draft.view()) {
@@ -113,12 +116,29 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         let changes = reap::reconcile(&view, (service, slot));
         add(&mut draft, &mut dirty, view, changes);
     }
-    Decision { changes: draft.finish(), left: Dirty::new() }
+    Decision { changes: draft.finish(), left: left.0 }
 }
 
 /// When [`decide`] is to be called though nothing happened, and why.
 pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
     [restart::wake_at(view), nodes::wake_at(view)].into_iter().flatten().min()
+}
+
+/// How many changes a reconciler makes at most before the other services get their turn. Ten raft
+/// entries and a bit: a pass stays short.
+const STEP_CHANGES_MAX: usize = 2_500;
+
+/// What a pass does not finish.
+#[derive(Default)]
+struct Left(Dirty);
+
+impl Left {
+    /// A reconciler that made as many changes as it may has more to do.
+    fn note(&mut self, service: Id<Service>, changes: &[Change]) {
+        if changes.len() >= STEP_CHANGES_MAX {
+            self.0.services.insert(service);
+        }
+    }
 }
 
 /// A slot of a service.

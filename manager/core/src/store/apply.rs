@@ -119,7 +119,7 @@ pub enum TaskHappened {
     Updated,
     /// It is gone. `wanted` says whether managers still wanted it to live.
     Removed {
-        /// Whether its desired state was at most RUNNING.
+        /// See [`Task::is_wanted`].
         wanted: bool,
     },
 }

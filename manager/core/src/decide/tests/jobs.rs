@@ -1,6 +1,6 @@
 use expect_test::expect;
 
-use crate::testing::check;
+use crate::testing::{check, cluster};
 
 #[test]
 fn behaviour_55_and_63_jobs_that_are_there_at_start_are_run() {
@@ -372,4 +372,15 @@ fn a_job_that_fails_for_ever_keeps_a_bounded_history() {
             --
         "#]],
     );
+}
+
+#[test]
+fn a_large_job_is_begun_step_by_step_and_removed_before_it_starts_over() {
+    let mut cluster = cluster("node n1\nsvc batch mode=job:6000/6000\ndecide");
+    assert_eq!(cluster.view().tasks_len(), 6000);
+    cluster.run("update batch\ndecide");
+    let view = cluster.view();
+    let wanted = view.tasks().filter(|task| task.is_wanted());
+    assert!(wanted.clone().all(|task| task.job_iteration == 1));
+    assert_eq!(wanted.count(), 6000);
 }
