@@ -9,6 +9,8 @@
 pub(crate) mod constraint;
 mod dirty;
 mod endpoint;
+mod filter;
+mod generic;
 mod nodes;
 mod outdated;
 mod place;
@@ -16,6 +18,7 @@ mod rank;
 mod reap;
 mod replicated;
 mod restart;
+mod seat;
 mod subnet;
 #[cfg(test)]
 mod tests;
