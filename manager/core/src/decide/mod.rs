@@ -9,6 +9,8 @@
 pub(crate) mod constraint;
 mod dirty;
 mod endpoint;
+mod filter;
+mod generic;
 mod global;
 mod job;
 mod nodes;
@@ -18,6 +20,7 @@ mod rank;
 mod reap;
 mod replicated;
 mod restart;
+mod seat;
 mod subnet;
 #[cfg(test)]
 mod tests;
