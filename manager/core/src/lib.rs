@@ -29,20 +29,22 @@ mod decide;
 mod draft;
 mod expand;
 mod path;
+mod status;
 mod store;
 #[cfg(test)]
 mod testing;
 
 pub use admit::{
-    Admitted, INGRESS_NETWORK, Prune, REPLICAS_MAX, ServiceWrite, StackAction, StackRequest, Verb,
-    admit_create_config, admit_create_network, admit_create_secret, admit_create_service,
-    admit_init, admit_remove_config, admit_remove_network, admit_remove_secret,
-    admit_remove_service, admit_remove_stack, admit_stack, admit_update_config, admit_update_node,
-    admit_update_secret, admit_update_service,
+    Admitted, Force, INGRESS_NETWORK, Prune, REPLICAS_MAX, ServiceWrite, StackAction, StackRequest,
+    Verb, admit_create_config, admit_create_network, admit_create_secret, admit_create_service,
+    admit_init, admit_remove_config, admit_remove_network, admit_remove_node, admit_remove_secret,
+    admit_remove_service, admit_remove_stack, admit_stack, admit_update_cluster,
+    admit_update_config, admit_update_node, admit_update_secret, admit_update_service,
 };
 pub use assign::{assignments, diff, grant};
 pub use change::{Change, ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, Entry, Key, Object};
 pub use decide::{Decision, Dirty, decide, is_up_to_date, wake_at};
+pub use status::{ServiceStatus, service_status, service_status_of};
 pub use store::{
     ApplyError, Event, Happened, KeptSpec, RestoreError, Snapshot, Store, TaskEvent, TaskHappened,
     View,

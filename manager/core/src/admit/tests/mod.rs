@@ -1,5 +1,8 @@
 //! What users may write, as tables. Numbers are those of semantics part 14.
 
+mod nodes;
 mod objects;
 mod services;
 mod stacks;
+mod swarm;
+mod values;
