@@ -14,6 +14,7 @@
 //! - `admit_*` turn what a user asks into changes, or into the reason why not.
 //! - [`decide`] turns a view and what is [`Dirty`] into changes; [`wake_at`] says when to call it
 //!   though nothing happened. Both keep nothing between calls: the view says it all.
+//! - [`explain_service`] says why tasks are where they are or nowhere, and what an update waits for.
 //! - [`assignments`] is what one node is to know, [`grant`] what one task may touch, and [`diff`]
 //!   what to send to a node that knows something already.
 //!
@@ -28,6 +29,7 @@ mod change;
 mod decide;
 mod draft;
 mod expand;
+mod explain;
 mod path;
 mod status;
 mod store;
@@ -44,6 +46,7 @@ pub use admit::{
 pub use assign::{assignments, diff, grant};
 pub use change::{Change, ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, Entry, Key, Object};
 pub use decide::{Decision, Dirty, decide, is_up_to_date, wake_at};
+pub use explain::{Explanation, explain_service, explain_task};
 pub use status::{ServiceStatus, service_status, service_status_of};
 pub use store::{
     ApplyError, Event, Happened, KeptSpec, RestoreError, Snapshot, Store, TaskEvent, TaskHappened,

@@ -11,11 +11,11 @@ mod dirty;
 mod endpoint;
 mod nodes;
 mod outdated;
-mod place;
+pub(crate) mod place;
 mod rank;
 mod reap;
 mod replicated;
-mod restart;
+pub(crate) mod restart;
 mod subnet;
 #[cfg(test)]
 mod tests;

@@ -110,6 +110,18 @@ fn explain(view: &View, seats: &mut Seats<'_>, spec: &ServiceSpec, tasks: &[&Tas
     unsaid.map(say).collect()
 }
 
+/// Every node, by id, with the first filter that it fails for a task that waits; none where it fits.
+/// Only the slot's own node for a task of a global service.
+pub(crate) fn verdicts<'a>(view: &'a View, task: &Task) -> Vec<(&'a Node, Option<Filter>)> {
+    let Some(spec) = view.spec_of(task) else { return Vec::new() };
+    let mut seats = Seats::new(view);
+    seats.begin_service(view, task);
+    let want = Want::new(spec, task);
+    let meant = |id: Id<Node>| task.slot.node().is_none_or(|own| own == id);
+    let seats = seats.all.into_values().filter(|seat| meant(seat.node.id));
+    seats.map(|seat| (seat.node, want.first_failure(&seat))).collect()
+}
+
 fn assign(task: &Task, node: Option<Id<Node>>, status: TaskStatus) -> Change {
     let (ports, addresses) = (task.ports.clone(), task.addresses.clone());
     Change::TaskAssign { task: task.id, node, ports, addresses, status }
@@ -171,7 +183,7 @@ impl<'a> Seats<'a> {
 /// What a node can fail at, in the order in which it is asked. Swarm's plugin, platform and volume
 /// filters have no object here: every node runs every component, and networks are names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Filter {
+pub(crate) enum Filter {
     Ready,
     Resources,
     Constraints,
@@ -241,7 +253,7 @@ impl<'a> Want<'a> {
     }
 }
 
-fn host_ports(ports: &[PortConfig]) -> impl Iterator<Item = (Protocol, u16)> {
+pub(crate) fn host_ports(ports: &[PortConfig]) -> impl Iterator<Item = (Protocol, u16)> {
     let host = ports.iter().filter(|p| p.mode == PublishMode::Host && p.published != 0);
     host.map(|port| (port.protocol, port.published))
 }
