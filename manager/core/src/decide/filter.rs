@@ -16,7 +16,7 @@ use crate::store::{View, host_ports};
 
 /// What a node can fail at, in the order in which it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Filter {
+pub(crate) enum Filter {
     Ready,
     Resources,
     Constraints,

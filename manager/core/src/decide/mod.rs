@@ -19,7 +19,7 @@ mod place;
 mod rank;
 mod reap;
 mod replicated;
-mod restart;
+pub(crate) mod restart;
 mod seat;
 mod subnet;
 #[cfg(test)]
@@ -28,7 +28,9 @@ mod tests;
 use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
+pub(crate) use self::filter::Filter;
 pub use self::outdated::is_up_to_date;
+pub(crate) use self::place::verdicts;
 pub(crate) use self::subnet::first_subnet;
 use crate::change::Change;
 use crate::draft::Draft;

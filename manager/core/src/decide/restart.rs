@@ -102,12 +102,12 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
         RestartCondition::Any => true,
     };
     by_condition
-        && (policy.max_attempts == 0 || restarts(view, task, policy, now) < policy.max_attempts)
+        && (policy.max_attempts == 0 || attempts(view, task, policy, now) < policy.max_attempts)
 }
 
 /// How many restarts of the task's spec version the slot has seen, within the policy's window
 /// before the task's end. Of the tasks that are kept, the oldest one may have been no restart.
-fn restarts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
+pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
     let end = if task.status.state.is_terminal() { task.status.at } else { now };
     let mut made: Vec<_> = view
         .tasks_in(task.service, task.slot)
@@ -146,7 +146,7 @@ fn delay(view: &View, task: &Task) -> Duration {
 }
 
 /// From when a held task may start; none if it is not held.
-fn start_at(view: &View, task: &Task) -> Option<Time> {
+pub(crate) fn start_at(view: &View, task: &Task) -> Option<Time> {
     let earliest = held_until(task)?;
     let others: Vec<_> =
         view.tasks_in(task.service, task.slot).filter(|other| other.id != task.id).collect();

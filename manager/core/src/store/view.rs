@@ -315,6 +315,16 @@ impl View {
         &self.0.index.addresses
     }
 
+    /// What the active tasks of a node keep for themselves.
+    pub(crate) fn load(&self, node: Id<Node>) -> Load {
+        self.0.index.loads.get(&node).copied().unwrap_or_default()
+    }
+
+    /// How many active tasks of a service a node has.
+    pub(crate) fn spread(&self, service: Id<Service>, node: Id<Node>) -> u64 {
+        self.0.index.spread.get(&(service, node)).into()
+    }
+
     /// What the active tasks of each node keep for themselves, by node; not of nodes without any.
     pub(crate) fn loads(&self) -> impl Iterator<Item = (Id<Node>, Load)> {
         self.0.index.loads.iter().map(|(node, load)| (*node, *load))
