@@ -9,6 +9,7 @@ use skep_api::{
     TaskStatus, Time,
 };
 
+use super::field::Fields;
 use super::table::{Record, Table};
 use super::{SharedSpec, Tables};
 use crate::change::{Change, Key, Object};
@@ -243,6 +244,7 @@ impl Tables {
             Key::Node(id) => {
                 let gone = self.nodes.remove(id)?;
                 self.index.take_node(&gone);
+                self.fields = Fields::default();
             }
             Key::Network(id) => drop(self.networks.remove(id)?),
             Key::Secret(id) => drop(self.secrets.remove(id)?),
@@ -325,6 +327,7 @@ impl Tables {
             self.index.take_node(&before);
         }
         self.index.add_node(&node);
+        self.fields = Fields::default();
         self.nodes.put(Arc::new(node));
     }
 
