@@ -35,6 +35,11 @@ impl Draft {
         self.now
     }
 
+    /// How many changes there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Adds changes; returns what they do.
     pub(crate) fn add(&mut self, changes: Vec<Change>) -> Vec<Event> {
         let mut events = Vec::with_capacity(changes.len());

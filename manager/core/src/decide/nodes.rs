@@ -51,7 +51,7 @@ pub(crate) fn slots_of_unfit(view: &View, node: Id<Node>) -> Vec<SlotKey> {
 /// Swarm's words: message and error.
 type Words = (&'static str, &'static str);
 const GONE: Words = ("", "Task belonged to a node that has been deleted");
-const UNFIT: Words =
+pub(super) const UNFIT: Words =
     ("task rejected by constraint enforcer", "assigned node no longer meets constraints");
 
 /// The constraints that count are the service's current ones, not those the task was made with.

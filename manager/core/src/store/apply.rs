@@ -84,6 +84,8 @@ pub enum Happened {
     Created,
     /// It was written.
     Updated,
+    /// Managers noted something in it: a service whose spec is what it was.
+    Noted,
     /// It is gone.
     Removed,
 }
@@ -206,9 +208,15 @@ impl Tables {
             Object::Secret(o) => update(&mut self.secrets, o, meta)?,
             Object::Config(o) => update(&mut self.configs, o, meta)?,
             Object::Service(o) => {
-                let meta = meta(&self.services.check_update(o)?.meta);
+                let stored = self.services.check_update(o)?;
+                let meta = meta(&stored.meta);
+                let same = stored.spec_version == o.spec_version;
                 self.check_spec(o)?;
-                self.put_service(Service { meta, ..o.clone() });
+                let mut service = Service { meta, ..o.clone() };
+                self.stamp(&mut service);
+                self.put_service(service);
+                let happened = if same { Happened::Noted } else { Happened::Updated };
+                return Ok(Event::Object { key: object.key(), happened });
             }
             Object::Task(o) => {
                 let stored = self.tasks.check_update(o)?;
@@ -285,6 +293,15 @@ impl Tables {
         let event = task_event(&task, happened);
         self.put_task(task);
         Some(event)
+    }
+
+    /// Writes the moment into what a writer who knows no time began or ended.
+    fn stamp(&self, service: &mut Service) {
+        let revisions = service.history.iter_mut().map(|revision| &mut revision.until);
+        let update = service.update_status.as_mut().map(|status| &mut status.started_at);
+        for moment in revisions.chain(update).filter(|moment| **moment == Time::ZERO) {
+            *moment = self.time;
+        }
     }
 
     /// A service's spec may only differ from the kept one of its spec version if there is none.

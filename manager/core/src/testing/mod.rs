@@ -7,12 +7,16 @@
 //! update web image=web:2               the service with these things changed
 //! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
 //! state web.1 failed "boom"            a report about the newest task of a slot (`web.1/a`: the oldest)
+//! update web update.parallelism=2      ... its update config; `rollback.order=start-first`
 //! rollback web                         the service as it was before its last update
+//! rollback web 3                       ... as it was three specs ago
+//! compat swarm                         Swarm's behaviour where ours departs from it
 //! rm web | rm web.1 | rm secret key    a service, a task object, a secret gone
 //! wait 5                               so many seconds pass
 //! decide | run                         managers decide | ... and nodes do what they are told, until quiet
 //! lead                                 a new leader: everything is dirty
 //! show | wake                          what there is | when to decide again
+//! status web                           how its update goes, and what it waits for
 //! ```
 
 mod lint;
@@ -22,8 +26,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use skep_api::{
-    Availability, Cluster as Swarm, ClusterSpec, Id, IdGen, Meta, Network, NetworkSpec, Node,
-    NodeDescription, NodeState, Slot, Task, TaskState, TaskStatus, Time,
+    Availability, Cluster as Swarm, ClusterSpec, Compat, Id, IdGen, Meta, Network, NetworkSpec, Node,
+    NodeDescription, NodeState, Slot, SpecVersion, Task, TaskState, TaskStatus, Time, UpdateStatus,
 };
 
 pub(crate) use self::lint::lint;
@@ -32,7 +36,7 @@ use crate::{
     Change, Dirty, Entry, Key, Object, ServiceWrite, Store, View, admit_create_config,
     admit_create_network, admit_create_secret, admit_create_service, admit_remove_config,
     admit_remove_network, admit_remove_secret, admit_remove_service, admit_update_service, decide,
-    wake_at,
+    waits_for, wake_at,
 };
 
 /// A cluster under test.
@@ -161,6 +165,21 @@ impl Cluster {
                 let write = ServiceWrite::Rollback;
                 self.admitted(admit_update_service(&view, service.id, version, write));
             }
+            ["rollback", name, back] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                let back: usize = back.parse().expect(back);
+                let kept = service.history.len().checked_sub(back);
+                let to = kept.map_or(SpecVersion(4711), |at| service.history[at].version);
+                let write = ServiceWrite::RollbackTo(to);
+                let version = service.meta.version;
+                self.admitted(admit_update_service(&view, service.id, version, write));
+            }
+            ["compat", name] => {
+                let mut swarm = self.view().cluster().expect("a swarm").clone();
+                swarm.spec.compat = if name == "swarm" { Compat::Swarm } else { Compat::Skep };
+                self.apply(vec![Change::Update(Object::Cluster(swarm))]);
+            }
             ["rm", "secret", name] => {
                 let view = self.view();
                 let id = view.secret_named(name).expect(name).id;
@@ -193,6 +212,7 @@ impl Cluster {
             ["run"] => self.settle(),
             ["lead"] => self.dirty = Dirty::everything(),
             ["show"] => self.show(),
+            ["status", name] => self.status(name),
             ["wake"] => {
                 let at = wake_at(&self.view()).map(|(time, _)| time.since(self.now).as_secs_f64());
                 let text = at.map_or("never".to_owned(), |at| format!("in {at:.1}"));
@@ -200,6 +220,26 @@ impl Cluster {
             }
             _ => panic!("what is `{line}`?"),
         }
+    }
+
+    fn status(&mut self, name: &str) {
+        let view = self.view();
+        let service = view.service_named(name).expect(name);
+        let line = match &service.update_status {
+            None => "no update".to_owned(),
+            Some(UpdateStatus { state, slots, message, .. }) => {
+                format!("{} {slots} {message:?}", state.name())
+            }
+        };
+        let line = match waits_for(&view, service, self.now) {
+            None => line,
+            Some(wait) => {
+                let until = wait.until.map(|until| until.since(self.now).as_secs_f64());
+                format!("{line}, {wait}{}", until.map_or(String::new(), |s| format!(" for {s:.1}")))
+            }
+        };
+        let line = self.with_names(&line);
+        writeln!(self.out, "{name}: {line}").expect("a String");
     }
 
     fn admitted(&mut self, admitted: skep_api::Result<Vec<Change>>) {
@@ -220,7 +260,16 @@ impl Cluster {
             view.services().map(|s| (s.id.to_string(), format!("id-of-{}", s.spec.name)));
         let networks =
             view.networks().map(|n| (n.id.to_string(), format!("id-of-{}", n.spec.name)));
-        services.chain(networks).fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
+        let mut tasks: Vec<_> = view.tasks().collect();
+        tasks.sort_by_key(|t| (t.service, t.slot, t.meta.created_at, t.id));
+        let tasks = tasks.iter().map(|task| {
+            let older = |t: &&&Task| (t.meta.created_at, t.id) < (task.meta.created_at, task.id);
+            let nth = tasks.iter().filter(|t| (t.service, t.slot) == (task.service, task.slot));
+            let letter = (b'a' + nth.filter(older).count() as u8) as char;
+            let name = view.service(task.service).map_or("?", |s| s.spec.name.as_str());
+            (task.id.to_string(), format!("{name}.{}/{letter}", task.slot))
+        });
+        services.chain(networks).chain(tasks).fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
     }
 
     fn node(&mut self, name: &str, settings: &[&str]) {
@@ -354,7 +403,7 @@ impl Cluster {
 
     /// Managers decide and nodes do what they are told, at once, until nothing changes.
     pub(crate) fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..200 {
             self.decide();
             let view = self.view();
             let reports: Vec<_> = view.tasks().filter_map(|task| obey(&view, task)).collect();
