@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Config, Grant, Id, Network, Node, PortConfig, Protocol, Secret, SecretBytes, Service, Task,
-    TaskState, TaskStatus, Time,
+    Config, Grant, Id, Network, Node, PortConfig, Protocol, RestartPolicy, Secret, SecretBytes,
+    Service, Task, TaskState, TaskStatus, Time,
 };
 
 /// One message of the assignments stream.
@@ -93,6 +93,9 @@ pub struct Assignment {
     pub ports: Vec<PortConfig>,
     /// Credentials for the registry, if the request brought some.
     pub registry_auth: Option<SecretBytes>,
+    /// How its node may start it again by itself after a failed run, while no manager can be
+    /// reached: its service's policy, with the attempts that its slot has left. None: not at all.
+    pub restart: Option<RestartPolicy>,
 }
 
 /// The names that resolve on one network. The same table on every node that has it.

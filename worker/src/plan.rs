@@ -77,6 +77,7 @@ mod tests {
             grant: Grant { files, dirs, ..Grant::default() },
             ports: Vec::new(),
             registry_auth: None,
+            restart: None,
         }
     }
 

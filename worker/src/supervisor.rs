@@ -183,7 +183,7 @@ impl<E: Engine> Supervisor<E> {
                 entry.seen.run = refused(error);
             }
             (Event::Ended(_, outcome), Run::Running) => {
-                entry.seen.run = Run::Ended(ending(&outcome));
+                entry.seen.run = Run::Ended { how: ending(&outcome), at: clock::now() };
                 self.left(id);
             }
             (Event::Stopped(_, outcome), Run::Stopping) => {
@@ -240,6 +240,10 @@ impl<E: Engine> Supervisor<E> {
                     }
                     self.outbox.insert(id, report(id, &status));
                     entry.seen.status = status;
+                }
+                Step::Restart(status) => {
+                    self.outbox.insert(id, report(id, &status));
+                    entry.seen.restart(status);
                 }
                 Step::Prepare => self.prepare(id),
                 Step::Start => self.start(id),

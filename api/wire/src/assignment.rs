@@ -120,6 +120,7 @@ impl From<&Assignment> for pb::Assignment {
             grant: Some((&assignment.grant).into()),
             ports: field::all(&assignment.ports),
             registry_auth: assignment.registry_auth.as_ref().map(|auth| auth.expose().to_vec()),
+            restart: assignment.restart.as_ref().map(Into::into),
         }
     }
 }
@@ -137,6 +138,7 @@ impl TryFrom<pb::Assignment> for Assignment {
             grant: field::message("Assignment.grant", assignment.grant)?,
             ports: field::list(assignment.ports)?,
             registry_auth: assignment.registry_auth.map(SecretBytes::new),
+            restart: assignment.restart.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -62,7 +62,8 @@ impl fmt::Debug for pb::ComponentSpec {
 
 impl fmt::Debug for pb::Assignment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { task, service, name, desired, status, grant, ports, registry_auth } = self;
+        let Self { task, service, name, desired, status, grant, ports, registry_auth, restart } =
+            self;
         f.debug_struct("Assignment")
             .field("task", task)
             .field("service", service)
@@ -72,6 +73,7 @@ impl fmt::Debug for pb::Assignment {
             .field("grant", grant)
             .field("ports", ports)
             .field("registry_auth", &hidden(registry_auth.as_deref()))
+            .field("restart", restart)
             .finish()
     }
 }

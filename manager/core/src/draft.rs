@@ -122,8 +122,9 @@ impl Draft {
 
 fn write_part(made: &mut Task, change: &Change) {
     match change {
-        Change::TaskAssign { node, ports, addresses, status, .. } => {
+        Change::TaskAssign { node, ports, addresses, generic, status, .. } => {
             made.node = *node;
+            made.generic.clone_from(generic);
             made.ports.clone_from(ports);
             made.addresses.clone_from(addresses);
             made.status.clone_from(status);

@@ -16,5 +16,5 @@
 mod step;
 mod wanted;
 
-pub use step::{Cause, Ending, Observed, RETRY_DELAY, Run, Step, Wanted, step};
+pub use step::{Cause, Contact, Ending, Observed, RETRY_DELAY, Run, Step, Wanted, step};
 pub use wanted::{Affected, WantedSet};

@@ -17,15 +17,25 @@
 //! | to go on             | refused       | STARTING…      | report FAILED, or retry a passing cause |
 //! | to go on             | running       | below RUNNING  | report RUNNING                          |
 //! | to go on             | running       | RUNNING before this process | report RUNNING, `restarts` + 1 |
+//! | to go on             | failed, no manager in reach, the policy allows it | RUNNING | `Wait` for the delay, then `Restart` |
 //! | any                  | ended by itself | not ended    | report COMPLETE or FAILED               |
 //! | any                  | stopped       | not ended      | report SHUTDOWN                         |
+//!
+//! The last row but two is ours: Swarm's agent leaves a failed task alone while it is cut off
+//! (semantics part 8). Managers say with the task whether a node may do better; under
+//! `--compat=swarm` they don't.
 
 use std::time::Duration;
 
-use skep_api::{Assignment, ExitInfo, TaskState, TaskStatus, Time};
+use skep_api::{
+    Assignment, ExitInfo, RestartCondition, RestartPolicy, TaskState, TaskStatus, Time,
+};
 
 /// How long after a passing trouble a task is prepared again. Swarm's number.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How many restarts of a task are remembered for its policy's window. A policy that allows more
+/// within one is without limit for a node on its own.
+const RESTARTS_KEPT_MAX: usize = 1000;
 
 /// What managers want of a task.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +59,20 @@ pub struct Observed {
     pub notice: String,
     /// How long it has to end by itself.
     pub stop_grace: Duration,
+    /// Whether managers can be reached; the shell says so whenever that changes.
+    pub contact: Contact,
+    /// When this process started it again after failed runs, as far as its policy counts back.
+    pub restarted: Vec<Time>,
+}
+
+/// Whether a node has a session with a manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Contact {
+    /// It has: what becomes of a task is the managers' matter.
+    #[default]
+    Managed,
+    /// It has none, and could not open one.
+    CutOff,
 }
 
 /// Where a task's run stands in this process.
@@ -76,7 +100,12 @@ pub enum Run {
     /// It stopped because it was told to; with its exit code if it had started.
     Stopped(Option<ExitInfo>),
     /// It ended by itself.
-    Ended(Ending),
+    Ended {
+        /// How.
+        how: Ending,
+        /// When.
+        at: Time,
+    },
 }
 
 /// Whether something that went wrong may go well later without anybody's help.
@@ -118,6 +147,9 @@ pub enum Step {
     Remove,
     /// Make this its status, and report it.
     Report(TaskStatus),
+    /// [`Observed::restart`] with this status, and report it: a run failed while no manager could
+    /// be reached, and another one begins.
+    Restart(TaskStatus),
     /// Nothing, until something is seen, or that moment comes.
     Wait(Option<Time>),
 }
@@ -131,7 +163,18 @@ impl Observed {
             run: Run::Idle,
             notice: String::new(),
             stop_grace: task.grant.stop_grace,
+            contact: Contact::default(),
+            restarted: Vec::new(),
         }
+    }
+
+    /// Notes that the task is started again by its own node.
+    pub fn restart(&mut self, status: TaskStatus) {
+        self.restarted.push(status.at);
+        let surplus = self.restarted.len().saturating_sub(RESTARTS_KEPT_MAX);
+        self.restarted.drain(..surplus);
+        self.status = status;
+        self.run = Run::Idle;
     }
 
     /// The next state, reached without trouble.
@@ -164,8 +207,10 @@ pub fn step(wanted: Wanted<'_>, seen: &Observed, now: Time) -> Step {
         Wanted::Listed(task) if is_over(task) && under_way => Step::Stop { grace: seen.stop_grace },
         Wanted::Listed(_) if seen.status.state.is_terminal() => Step::Wait(None),
         Wanted::Listed(task) => {
-            // A run that ended by itself before it could be stopped is reported as what it was.
-            if let Some(status) = ended(seen, now) {
+            if let Some(step) = start_again(task, seen, now) {
+                step
+            } else if let Some(status) = ended(seen, now) {
+                // Also of a run that ended by itself before it could be stopped.
                 Step::Report(status)
             } else if is_over(task) {
                 Step::Report(seen.reached(TaskState::Shutdown, "shutdown", now))
@@ -181,29 +226,72 @@ fn is_over(task: &Assignment) -> bool {
     task.desired >= TaskState::Shutdown || task.status.state.is_terminal()
 }
 
+/// What a node that is on its own does about a failed run, if the policy leaves it an attempt. The
+/// delay passes first: a manager that is back by then decides as usual.
+fn start_again(task: &Assignment, seen: &Observed, now: Time) -> Option<Step> {
+    let Run::Ended { how, at } = &seen.run else { return None };
+    let (code, why) = how.failure()?;
+    let policy = task.restart.as_ref()?;
+    let on_its_own = seen.contact == Contact::CutOff
+        && seen.status.state == TaskState::Running
+        && !is_over(task)
+        && policy.condition != RestartCondition::None;
+    if !on_its_own || !has_attempts(policy, seen, *at) {
+        return None;
+    }
+    let due = at.after(policy.delay);
+    if now < due {
+        return Some(Step::Wait(Some(due)));
+    }
+    Some(Step::Restart(TaskStatus {
+        exit: Some(ExitInfo { code }),
+        restarts: seen.status.restarts + 1,
+        failures: seen.status.failures + 1,
+        ..seen.troubled(TaskState::Running, &why, now)
+    }))
+}
+
+/// Whether the policy allows another attempt after a run that failed at that moment.
+fn has_attempts(policy: &RestartPolicy, seen: &Observed, failed_at: Time) -> bool {
+    let made = if policy.window.is_zero() {
+        seen.status.failures
+    } else {
+        let recent = |made: &&Time| failed_at.since(**made) < policy.window;
+        seen.restarted.iter().filter(recent).count() as u64
+    };
+    policy.max_attempts == 0 || made < policy.max_attempts
+}
+
 /// What is reported of a run that is over.
 fn ended(seen: &Observed, now: Time) -> Option<TaskStatus> {
     let status = match &seen.run {
         Run::Stopped(exit) => {
             TaskStatus { exit: *exit, ..seen.reached(TaskState::Shutdown, "shutdown", now) }
         }
-        Run::Ended(Ending::Exited(0)) => TaskStatus {
-            exit: Some(ExitInfo { code: 0 }),
-            ..seen.reached(TaskState::Complete, "finished", now)
+        Run::Ended { how, .. } => match how.failure() {
+            None => TaskStatus {
+                exit: Some(ExitInfo { code: 0 }),
+                ..seen.reached(TaskState::Complete, "finished", now)
+            },
+            Some((code, why)) => TaskStatus {
+                exit: Some(ExitInfo { code }),
+                ..seen.troubled(TaskState::Failed, &why, now)
+            },
         },
-        Run::Ended(Ending::Exited(code)) => {
-            let why = format!("task: non-zero exit ({code})");
-            failed(seen, *code, &why, now)
-        }
-        Run::Ended(Ending::Broken { code, why }) => failed(seen, *code, why, now),
         _ => return None,
     };
     Some(status)
 }
 
-fn failed(seen: &Observed, code: i32, why: &str, now: Time) -> TaskStatus {
-    let exit = Some(ExitInfo { code });
-    TaskStatus { exit, ..seen.troubled(TaskState::Failed, why, now) }
+impl Ending {
+    /// The exit code and the words for it, unless it ended well.
+    fn failure(&self) -> Option<(i32, String)> {
+        match self {
+            Self::Exited(0) => None,
+            Self::Exited(code) => Some((*code, format!("task: non-zero exit ({code})"))),
+            Self::Broken { code, why } => Some((*code, why.clone())),
+        }
+    }
 }
 
 /// The next step towards RUNNING of a task that is wanted and has not ended.
@@ -221,7 +309,7 @@ fn go_on(desired: TaskState, seen: &Observed, now: Time) -> Step {
         Run::Prepared if state < TaskState::Starting => reached(TaskState::Starting, "starting"),
         Run::Prepared => Step::Start,
         Run::Running => running(seen, now),
-        Run::Preparing | Run::Stopping | Run::Stopped(_) | Run::Ended(_) => Step::Wait(None),
+        Run::Preparing | Run::Stopping | Run::Stopped(_) | Run::Ended { .. } => Step::Wait(None),
     }
 }
 
@@ -250,9 +338,12 @@ fn running(seen: &Observed, now: Time) -> Step {
     if seen.status.state < TaskState::Running {
         Step::Report(started)
     } else if resumed && seen.status.restarts == seen.stored.restarts {
-        Step::Report(TaskStatus { restarts: seen.stored.restarts + 1, ..started })
+        let (restarts, exit) = (seen.stored.restarts + 1, seen.status.exit);
+        Step::Report(TaskStatus { restarts, exit, ..started })
     } else if seen.status.err != seen.notice {
-        Step::Report(seen.troubled(TaskState::Running, &seen.notice, now))
+        // How the run before it ended stays to be seen.
+        let exit = seen.status.exit;
+        Step::Report(TaskStatus { exit, ..seen.troubled(TaskState::Running, &seen.notice, now) })
     } else {
         Step::Wait(None)
     }

@@ -160,6 +160,7 @@ mod tests {
             grant: Grant::default(),
             ports: Vec::new(),
             registry_auth: None,
+            restart: None,
         }))
     }
 

@@ -41,6 +41,7 @@ fn assignment(last: u8, networks: &[u8]) -> Assignment {
         grant: Grant { networks, ..Grant::default() },
         ports: Vec::new(),
         registry_auth: None,
+        restart: None,
     }
 }
 

@@ -35,6 +35,7 @@ impl World {
             grant: Grant::default(),
             ports: vec![PortConfig { target: TARGET, ..PortConfig::default() }],
             registry_auth: None,
+            restart: None,
         })
     }
 }

@@ -81,6 +81,7 @@ fn assignment(id: u128, desired: TaskState) -> Assignment {
         },
         ports: Vec::new(),
         registry_auth: None,
+        restart: None,
     }
 }
 

@@ -373,8 +373,9 @@ prop_compose! {
         grant in grant(),
         ports in vec(port(), 0..2),
         registry_auth in option::of(secret_bytes()),
+        restart in option::of(restart_policy()),
     ) -> Assignment {
-        Assignment { task, service, name, desired, status, grant, ports, registry_auth }
+        Assignment { task, service, name, desired, status, grant, ports, registry_auth, restart }
     }
 }
 

@@ -4,6 +4,7 @@
 //! there, placed and not yet ended or told to stop, names it (semantics part 8).
 
 mod grant;
+mod policy;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -61,10 +62,20 @@ fn says_the_same(before: &AssignmentItem, item: &AssignmentItem) -> bool {
     let (AssignmentItem::Task(before), AssignmentItem::Task(item)) = (before, item) else {
         return before == item;
     };
-    let Assignment { task, service, name, desired, status: _, grant, ports, registry_auth } =
-        &**before;
+    let Assignment {
+        task,
+        service,
+        name,
+        desired,
+        status: _,
+        grant,
+        ports,
+        registry_auth,
+        restart,
+    } = &**before;
     (task, service, name, desired) == (&item.task, &item.service, &item.name, &item.desired)
         && (grant, ports, registry_auth) == (&item.grant, &item.ports, &item.registry_auth)
+        && *restart == item.restart
 }
 
 /// A task as its node is to know it.
@@ -79,6 +90,7 @@ fn assignment(view: &View, task: &Task) -> Option<Assignment> {
         grant: grant(view, task)?,
         ports: task.ports.clone(),
         registry_auth: spec.task.component.registry_auth.clone(),
+        restart: policy::own_restart(view, task, &spec.task.restart),
     })
 }
 

@@ -13,14 +13,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_api::{
-    Availability, Bytes, Id, NanoCpus, Node, NodeState, PortConfig, Protocol, PublishMode, Service,
-    ServiceSpec, SpecVersion, Task, TaskState, TaskStatus, Time,
+    Availability, Bytes, Id, NanoCpus, Node, NodeState, Protocol, Service, ServiceSpec,
+    SpecVersion, Task, TaskState, TaskStatus, Time,
 };
 
 use super::constraint;
 use super::rank::Ranking;
 use crate::change::Change;
-use crate::store::View;
+use crate::store::{View, host_ports};
 
 /// Places all tasks that wait for a node.
 pub(crate) fn schedule(view: &View, now: Time) -> Vec<Change> {
@@ -112,7 +112,8 @@ fn explain(view: &View, seats: &mut Seats<'_>, spec: &ServiceSpec, tasks: &[&Tas
 
 fn assign(task: &Task, node: Option<Id<Node>>, status: TaskStatus) -> Change {
     let (ports, addresses) = (task.ports.clone(), task.addresses.clone());
-    Change::TaskAssign { task: task.id, node, ports, addresses, status }
+    let generic = BTreeMap::new();
+    Change::TaskAssign { task: task.id, node, ports, addresses, generic, status }
 }
 
 /// A node and what is left of it.
@@ -239,9 +240,4 @@ impl<'a> Want<'a> {
         seat.taken_ports.extend(&self.ports);
         seat.held_ports |= !self.ports.is_empty();
     }
-}
-
-fn host_ports(ports: &[PortConfig]) -> impl Iterator<Item = (Protocol, u16)> {
-    let host = ports.iter().filter(|p| p.mode == PublishMode::Host && p.published != 0);
-    host.map(|port| (port.protocol, port.published))
 }

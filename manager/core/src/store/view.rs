@@ -335,7 +335,7 @@ impl View {
 
     /// How many active tasks of a service a node has.
     pub(crate) fn spread(&self, service: Id<Service>, node: Id<Node>) -> u64 {
-        self.0.index.spread.get(&(service, node))
+        self.0.index.spread.get(&(service, node)).into()
     }
 
     /// Whether an active task holds a port on a node.

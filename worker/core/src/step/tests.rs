@@ -17,6 +17,7 @@ fn wanted(desired: TaskState, stored: TaskState) -> Assignment {
         grant: Grant { stop_grace: GRACE, ..Grant::default() },
         ports: Vec::new(),
         registry_auth: None,
+        restart: None,
     }
 }
 
@@ -37,8 +38,12 @@ fn refusal(cause: Cause, at: Time) -> Run {
     Run::Refused { why: "No such image: x".to_owned(), cause, at }
 }
 
+fn ended(how: Ending) -> Run {
+    Run::Ended { how, at: NOW }
+}
+
 fn broken() -> Run {
-    Run::Ended(Ending::Broken { code: 134, why: "trap: unreachable".to_owned() })
+    ended(Ending::Broken { code: 134, why: "trap: unreachable".to_owned() })
 }
 
 /// A step in a few words.
@@ -55,8 +60,12 @@ fn words(step: &Step) -> String {
             if status.restarts > 0 {
                 text += &format!(" restarts {}", status.restarts);
             }
+            if status.failures > 0 {
+                text += &format!(" failures {}", status.failures);
+            }
             text
         }
+        Step::Restart(status) => words(&Step::Report(status.clone())).replace("report", "restart"),
         Step::Stop { grace } => format!("stop {}s", grace.as_secs()),
         Step::Prepare => "prepare".to_owned(),
         Step::Start => "start".to_owned(),
@@ -120,7 +129,7 @@ fn an_error_before_starting_rejects_and_one_after_it_fails() {
 #[test]
 fn a_run_that_ends_by_itself_is_complete_or_failed() {
     use TaskState::*;
-    let exited = |code| Run::Ended(Ending::Exited(code));
+    let exited = |code| ended(Ending::Exited(code));
     check(&[
         (Running, seen(Running, exited(0)), "report complete `finished` exit 0"),
         (
@@ -189,7 +198,7 @@ fn an_unlisted_task_is_ended_before_it_is_removed() {
         (Run::Running, "stop 7s"),
         (Run::Stopping, "wait"),
         (Run::Stopped(None), "remove"),
-        (Run::Ended(Ending::Exited(1)), "remove"),
+        (ended(Ending::Exited(1)), "remove"),
         (refusal(Cause::Passing, NOW), "remove"),
     ] {
         for state in [TaskState::Running, TaskState::Failed] {
@@ -280,7 +289,7 @@ fn whatever_is_seen_the_steps_end_and_the_state_only_rises() {
         Run::Running,
         Run::Stopping,
         Run::Stopped(None),
-        Run::Ended(Ending::Exited(0)),
+        ended(Ending::Exited(0)),
         broken(),
     ];
     for desired in TaskState::ALL {
@@ -307,4 +316,76 @@ fn settles(desired: TaskState, stored: TaskState, run: &Run) {
         }
     }
     panic!("no end of reports: desired {desired:?}, stored {stored:?}, {run:?}");
+}
+
+/// A task of that policy whose run failed while no manager could be reached, after `restarted`.
+fn on_its_own(policy: RestartPolicy, restarted: &[u64], failures: u64) -> (Assignment, Observed) {
+    let mut task = wanted(TaskState::Running, TaskState::Assigned);
+    task.restart = Some(policy);
+    let mut seen = seen(TaskState::Running, ended(Ending::Exited(7)));
+    seen.contact = Contact::CutOff;
+    seen.restarted = restarted.iter().map(|secs| Time::from_secs(*secs)).collect();
+    seen.status.failures = failures;
+    (task, seen)
+}
+
+#[test]
+fn a_node_on_its_own_restarts_a_failed_task_as_the_policy_allows() {
+    use RestartCondition::*;
+    const RESTART: &str = "restart running `before` err `task: non-zero exit (7)` exit 7";
+    const FAILED: &str = "report failed `before` err `task: non-zero exit (7)` exit 7";
+    let policy = |condition, delay, max_attempts, window| RestartPolicy {
+        condition,
+        delay: Duration::from_secs(delay),
+        max_attempts,
+        window: Duration::from_secs(window),
+    };
+    for (policy, restarted, failures, expected) in [
+        (policy(Any, 0, 0, 0), vec![], 0, format!("{RESTART} restarts 1 failures 1")),
+        (policy(OnFailure, 0, 0, 0), vec![], 0, format!("{RESTART} restarts 1 failures 1")),
+        (policy(None, 0, 0, 0), vec![], 0, FAILED.to_owned()),
+        (policy(Any, 5, 0, 0), vec![], 0, "wait 5s".to_owned()),
+        (policy(Any, 0, 2, 0), vec![], 1, format!("{RESTART} restarts 1 failures 2")),
+        (policy(Any, 0, 2, 0), vec![], 2, format!("{FAILED} failures 2")),
+        // Only attempts within the window count, however many there were in all.
+        (policy(Any, 0, 2, 10), vec![80, 95], 9, format!("{RESTART} restarts 1 failures 10")),
+        (policy(Any, 0, 2, 10), vec![91, 95], 2, format!("{FAILED} failures 2")),
+    ] {
+        let (task, seen) = on_its_own(policy, &restarted, failures);
+        let got = words(&step(Wanted::Listed(&task), &seen, NOW));
+        assert_eq!(got, expected, "{:?}", task.restart);
+    }
+}
+
+#[test]
+fn a_failed_task_is_the_managers_matter_whenever_they_can_be_reached() {
+    let changed = |change: fn(&mut Assignment, &mut Observed)| {
+        let (mut task, mut seen) = on_its_own(RestartPolicy::default(), &[], 0);
+        change(&mut task, &mut seen);
+        words(&step(Wanted::Listed(&task), &seen, NOW))
+    };
+    assert_eq!(changed(|_, _| {}), "wait 5s");
+    let failed = "report failed `before` err `task: non-zero exit (7)` exit 7";
+    assert_eq!(changed(|_, seen| seen.contact = Contact::Managed), failed);
+    assert_eq!(changed(|task, _| task.desired = TaskState::Shutdown), failed);
+    assert_eq!(changed(|task, _| task.restart = None), failed, "as in Swarm");
+    assert_eq!(changed(|_, seen| seen.status.state = TaskState::Starting), failed);
+    let well = |_: &mut Assignment, seen: &mut Observed| seen.run = ended(Ending::Exited(0));
+    assert_eq!(changed(well), "report complete `finished` exit 0");
+}
+
+#[test]
+fn a_restarted_task_stays_running_and_keeps_its_last_exit() {
+    let (task, mut seen) = on_its_own(RestartPolicy::default(), &[], 0);
+    let later = NOW.after(Duration::from_secs(5));
+    let Step::Restart(status) = step(Wanted::Listed(&task), &seen, later) else {
+        panic!("it is started again");
+    };
+    seen.restart(status);
+    let next = |seen: &Observed| words(&step(Wanted::Listed(&task), seen, later));
+    assert_eq!((next(&seen), seen.restarted.len()), ("prepare".to_owned(), 1));
+    seen.run = Run::Prepared;
+    assert_eq!(next(&seen), "start");
+    seen.run = Run::Running;
+    assert_eq!(next(&seen), "report running `before` exit 7 restarts 1 failures 1");
 }
