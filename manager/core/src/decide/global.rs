@@ -32,7 +32,7 @@ use skep_api::{
 };
 
 use super::outdated::Outdated;
-use super::{STEP_CHANGES_MAX, constraint, restart};
+use super::{PASS_CHANGES_MAX, constraint, restart};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -53,7 +53,7 @@ pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdG
     let outdated = Outdated::new(view, service);
     let mut changes = leave_gone_nodes(view, service);
     for node in view.nodes() {
-        if changes.len() >= STEP_CHANGES_MAX {
+        if changes.len() >= PASS_CHANGES_MAX {
             break;
         }
         changes.extend(one_node(view, service, &outdated, node, now, ids));

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use skep_api::{Id, IdGen, Mode, NodeState, Service, Slot, Task, TaskState, Time};
 
 use super::global::{Door, door, ended_by_itself, fill, removed};
-use super::{STEP_CHANGES_MAX, SlotKey, restart};
+use super::{PASS_CHANGES_MAX, SlotKey, restart};
 use crate::change::Change;
 use crate::store::View;
 
@@ -31,9 +31,9 @@ pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdG
     let Some(job) = service.job else { return Vec::new() };
     let is_old = |task: &&Task| task.job_iteration != job.iteration;
     let old = view.tasks_of(service.id).filter(is_old).filter_map(removed);
-    let mut changes: Vec<_> = old.take(STEP_CHANGES_MAX).collect();
+    let mut changes: Vec<_> = old.take(PASS_CHANGES_MAX).collect();
     // A slot gets no new task before its old ones were told to go.
-    let left = STEP_CHANGES_MAX - changes.len();
+    let left = PASS_CHANGES_MAX - changes.len();
     let slots = Slots::of(view, service, now);
     let free: Vec<_> = match service.spec.mode {
         Mode::ReplicatedJob { max_concurrent, total_completions } => {

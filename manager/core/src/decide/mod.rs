@@ -31,6 +31,9 @@ use crate::change::Change;
 use crate::draft::Draft;
 use crate::store::View;
 
+/// How many changes a reconciler makes at most before the others get their turn: 50 raft entries.
+const PASS_CHANGES_MAX: usize = 10_000;
+
 /// What was decided.
 #[derive(Debug, Default)]
 pub struct Decision {
@@ -124,10 +127,6 @@ pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
     [restart::wake_at(view), nodes::wake_at(view)].into_iter().flatten().min()
 }
 
-/// How many changes a reconciler makes at most before the other services get their turn. Ten raft
-/// entries and a bit: a pass stays short.
-const STEP_CHANGES_MAX: usize = 2_500;
-
 /// What a pass does not finish.
 #[derive(Default)]
 struct Left(Dirty);
@@ -135,7 +134,7 @@ struct Left(Dirty);
 impl Left {
     /// A reconciler that made as many changes as it may has more to do.
     fn note(&mut self, service: Id<Service>, changes: &[Change]) {
-        if changes.len() >= STEP_CHANGES_MAX {
+        if changes.len() >= PASS_CHANGES_MAX {
             self.0.services.insert(service);
         }
     }
