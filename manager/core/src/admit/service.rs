@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skep_api::{
-    Error, ErrorKind, Id, IdGen, Mode, Result, Service, ServiceSpec, SpecVersion, Time,
+    Error, ErrorKind, Id, IdGen, JobStatus, Mode, Result, Service, ServiceSpec, SpecVersion, Time,
     UpdateState, UpdateStatus,
 };
 
@@ -37,7 +37,8 @@ pub fn admit_create_service(
     Ok(admitted)
 }
 
-/// Admits a change of a service. No change comes of a spec that is the stored one.
+/// Admits a change of a service. No change comes of a spec that is the stored one, unless it is a
+/// job's, which runs again.
 ///
 /// `version` is any version of the service that was read since its spec was last written: the
 /// system writes services too (their ports, their update status), and a user's update must not fail
@@ -54,7 +55,10 @@ pub fn admit_update_service(
         return Err(out_of_sequence());
     }
     let changes = match write {
-        ServiceWrite::Spec(spec) => draft_update(view, service, *spec)?,
+        ServiceWrite::Spec(spec) => {
+            let changes = draft_update(view, service, *spec)?;
+            if changes.is_empty() { rerun(service) } else { changes }
+        }
         ServiceWrite::Rollback => {
             let previous = service.previous.as_ref().ok_or_else(|| {
                 let message = format!("service {id} does not have a previous spec");
@@ -127,7 +131,8 @@ pub(super) fn draft_update(
     if spec == *service.spec {
         return Ok(Vec::new());
     }
-    let next = revise(view, service, Arc::new(spec));
+    let job = next_iteration(service);
+    let next = Service { job, ..revise(view, service, Arc::new(spec)) };
     Ok(vec![Change::Update(Object::Service(next))])
 }
 
@@ -166,4 +171,22 @@ fn revision(service: &Service, version: SpecVersion) -> Result<&ServiceSpec> {
         Error::new(ErrorKind::NotFound, message)
             .hint(format!("`skep service history {name}` shows what there is to go back to"))
     })
+}
+
+/// A job that is updated starts over, even if nothing of it changes (semantics part 3.7). A stack that
+/// is deployed again leaves the jobs that it does not change alone: that departs from Swarm, which
+/// runs them all again.
+fn rerun(service: &Service) -> Vec<Change> {
+    let next = Service {
+        spec_version: SpecVersion(service.meta.version),
+        job: next_iteration(service),
+        ..service.clone()
+    };
+    let is_job = service.job.is_some();
+    is_job.then_some(Change::Update(Object::Service(next))).into_iter().collect()
+}
+
+/// The store says when it began.
+fn next_iteration(service: &Service) -> Option<JobStatus> {
+    service.job.map(|job| JobStatus { iteration: job.iteration + 1, ..job })
 }

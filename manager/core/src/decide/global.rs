@@ -32,7 +32,7 @@ use skep_api::{
 };
 
 use super::outdated::Outdated;
-use super::{constraint, restart};
+use super::{PASS_CHANGES_MAX, constraint, restart};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -48,16 +48,14 @@ pub(crate) enum Door {
     Closed,
 }
 
-/// Decides about one global service on all nodes.
-pub(crate) fn reconcile(
-    view: &View,
-    service: &Service,
-    now: Time,
-    ids: &mut IdGen,
-) -> Vec<Change> {
+/// Decides about one global service on all nodes, or on some if it makes many changes.
+pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdGen) -> Vec<Change> {
     let outdated = Outdated::new(view, service);
     let mut changes = leave_gone_nodes(view, service);
     for node in view.nodes() {
+        if changes.len() >= PASS_CHANGES_MAX {
+            break;
+        }
         changes.extend(one_node(view, service, &outdated, node, now, ids));
     }
     changes
@@ -131,8 +129,7 @@ fn one_node(
     ids: &mut IdGen,
 ) -> Vec<Change> {
     let slot = Slot::Node(node.id);
-    let wanted: Vec<_> =
-        view.tasks_in(service.id, slot).filter(|task| task.is_wanted()).collect();
+    let wanted: Vec<_> = view.tasks_in(service.id, slot).filter(|task| task.is_wanted()).collect();
     match door(service, node) {
         Door::Closed => wanted.into_iter().map(shut).collect(),
         Door::Paused => surplus(&wanted).into_iter().map(shut).collect(),

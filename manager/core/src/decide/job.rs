@@ -21,35 +21,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skep_api::{Id, IdGen, Mode, NodeState, Service, Slot, Task, TaskState, Time};
 
-use super::SlotKey;
 use super::global::{Door, door, ended_by_itself, fill, removed};
-use super::restart;
+use super::{PASS_CHANGES_MAX, SlotKey, restart};
 use crate::change::Change;
 use crate::store::View;
 
-/// Decides about one job.
-pub(crate) fn reconcile(
-    view: &View,
-    service: &Service,
-    now: Time,
-    ids: &mut IdGen,
-) -> Vec<Change> {
+/// Decides about one job; not about all of it if it makes many changes.
+pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdGen) -> Vec<Change> {
     let Some(job) = service.job else { return Vec::new() };
     let is_old = |task: &&Task| task.job_iteration != job.iteration;
-    let mut changes: Vec<_> =
-        view.tasks_of(service.id).filter(is_old).filter_map(removed).collect();
+    let old = view.tasks_of(service.id).filter(is_old).filter_map(removed);
+    let mut changes: Vec<_> = old.take(PASS_CHANGES_MAX).collect();
+    // A slot gets no new task before its old ones were told to go.
+    let left = PASS_CHANGES_MAX - changes.len();
     let slots = Slots::of(view, service, now);
     let free: Vec<_> = match service.spec.mode {
         Mode::ReplicatedJob { max_concurrent, total_completions } => {
             let more = max_concurrent.saturating_sub(slots.active);
             let free = (0..total_completions).map(Slot::Number).filter(|slot| slots.is_free(*slot));
-            free.take(usize::try_from(more).unwrap_or(usize::MAX)).collect()
+            free.take(usize::try_from(more).map_or(left, |more| more.min(left))).collect()
         }
         Mode::GlobalJob => {
             let open = view.nodes().filter(|node| {
                 node.status.state == NodeState::Ready && door(service, node) == Door::Open
             });
-            open.map(|node| Slot::Node(node.id)).filter(|slot| slots.is_free(*slot)).collect()
+            let open = open.map(|node| Slot::Node(node.id));
+            open.filter(|slot| slots.is_free(*slot)).take(left).collect()
         }
         Mode::Replicated { .. } | Mode::Global => Vec::new(),
     };

@@ -83,7 +83,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
 
 /// When [`decide`] is to be called though nothing happened, and why.
 pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
-    [restart::wake_at(view), update::wake_at(view)].into_iter().flatten().min()
+    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view)].into_iter().flatten().min()
 }
 
 /// A slot of a service.
@@ -132,6 +132,7 @@ impl Pass<'_> {
     /// Decides about services; returns those that are jobs, for later.
     fn services(&mut self) -> BTreeSet<Id<Service>> {
         let view = self.draft.view();
+        self.dirty.nodes.extend(nodes::due(&view, self.draft.now()));
         for node in &self.dirty.nodes {
             self.dirty.services.extend(nodes::services_to_compare(&view, *node));
         }
@@ -168,7 +169,7 @@ impl Pass<'_> {
             }
             self.step(|view, now, ids| global::on_node(view, node, now, ids));
             self.dirty.slots.extend(nodes::slots_of_unfit(&self.draft.view(), node));
-            self.step(|view, _, _| nodes::reconcile(view, node));
+            self.step(|view, now, _| nodes::reconcile(view, node, now));
         }
     }
 

@@ -5,12 +5,19 @@
 //! | a task is to be removed, and it ended or never had a node | removed |
 //! | a task of a service that is gone ended or never had a node | removed |
 //! | a slot has more tasks than the history limit | the oldest that ended, or are unwanted and never had a node, are removed |
+//! | several tasks of a slot are live | none: the slot is in the middle of something |
 //!
 //! The limit counts the live task too. A policy with a number of attempts overrides it, since
-//! attempts are counted from the tasks that are kept. The newest task of a slot always stays: it
-//! says that the slot was given up.
+//! attempts are counted from the tasks that are kept. Whatever the limit, these stay:
+//! - the newest task of a slot: it says that the slot was given up;
+//! - tasks that count as attempts of the slot's spec version, as many as there may be;
+//! - tasks that an update made which is under way or paused: it counts their failures;
+//! - what a job completed.
+//!
+//! A job's other tasks are trimmed like those of any service, since a task that fails for ever must
+//! not fill the managers' memory. With `--compat=swarm`, they all stay until the next iteration.
 
-use skep_api::{Task, TaskState};
+use skep_api::{Compat, Origin, Service, Task, TaskState, UpdateState};
 
 use super::SlotKey;
 use crate::change::{Change, Key};
@@ -18,6 +25,9 @@ use crate::store::View;
 
 /// Swarm's default of `task-history-limit`, for a store without a swarm.
 const HISTORY_DEFAULT: i64 = 5;
+/// How many tasks of a slot are kept to be counted. A slot that was restarted that often is as good
+/// as restarted without limit: a higher number of attempts is never reached.
+const COUNTED_MAX: usize = 1000;
 
 /// Decides about one slot.
 pub(crate) fn reconcile(view: &View, (service, slot): SlotKey) -> Vec<Change> {
@@ -34,19 +44,78 @@ pub(crate) fn reconcile(view: &View, (service, slot): SlotKey) -> Vec<Change> {
         }
         !gone
     });
-    let attempts = service.spec.task.restart.max_attempts;
-    let limit = match attempts {
-        0 => view.cluster().map_or(HISTORY_DEFAULT, |cluster| cluster.spec.task_history_limit),
-        attempts => i64::try_from(attempts).unwrap_or(i64::MAX).saturating_add(1),
-    };
-    // A negative limit keeps all.
-    let Ok(limit) = usize::try_from(limit) else { return changes };
+    let live = tasks.iter().filter(|task| task.is_wanted() && !task.status.state.is_terminal());
+    let Some(limit) = limit(view, service).filter(|_| live.count() < 2) else { return changes };
     tasks.sort_by_key(|task| (task.meta.created_at, task.id));
     let surplus = tasks.len().saturating_sub(limit);
-    tasks.pop();
-    let old = tasks.into_iter().filter(|task| !task.is_wanted() && has_gone(task));
-    changes.extend(old.take(surplus).map(remove));
+    let Some(newest) = tasks.pop() else { return changes };
+    let kept = Kept::new(view, service, newest);
+    let mut counted = 0;
+    // From the newest on, so that of those to be counted the oldest are let go first.
+    let mut old: Vec<_> = tasks.into_iter().rev().collect();
+    old.retain(|task| {
+        let stays = kept.counts(task) && counted < kept.counted_max;
+        counted += usize::from(stays);
+        !stays && !kept.is_watched(task) && !task.is_wanted() && has_gone(task)
+    });
+    changes.extend(old.into_iter().rev().take(surplus).map(remove));
     changes
+}
+
+/// How many tasks a slot keeps; none if all.
+fn limit(view: &View, service: &Service) -> Option<usize> {
+    if service.job.is_some() && view.compat() == Compat::Swarm {
+        return None;
+    }
+    let limit = match service.spec.task.restart.max_attempts {
+        0 => view.cluster().map_or(HISTORY_DEFAULT, |cluster| cluster.spec.task_history_limit),
+        attempts => i64::try_from(attempts.saturating_add(1)).unwrap_or(i64::MAX),
+    };
+    // A negative limit keeps all.
+    usize::try_from(limit).ok()
+}
+
+/// What stays in a slot whatever the limit.
+struct Kept<'a> {
+    service: &'a Service,
+    newest: &'a Task,
+    compat: Compat,
+    counted_max: usize,
+    is_updating: bool,
+}
+
+impl<'a> Kept<'a> {
+    fn new(view: &View, service: &'a Service, newest: &'a Task) -> Self {
+        let attempts = usize::try_from(service.spec.task.restart.max_attempts);
+        let is_updating = service.update_status.as_ref().is_some_and(|update| {
+            !matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
+        });
+        Self {
+            service,
+            newest,
+            compat: view.compat(),
+            counted_max: attempts.unwrap_or(COUNTED_MAX).min(COUNTED_MAX),
+            is_updating,
+        }
+    }
+
+    /// Whether the restart policy counts the task: it is an attempt, or was restarted by its node.
+    fn counts(&self, task: &Task) -> bool {
+        let is_attempt = match task.origin {
+            Origin::Restart => true,
+            Origin::Move => self.compat == Compat::Swarm,
+            Origin::Fill | Origin::Update => task.status.failures > 0,
+        };
+        let (version, iteration) = (self.newest.spec_version, self.newest.job_iteration);
+        is_attempt && (task.spec_version, task.job_iteration) == (version, iteration)
+    }
+
+    fn is_watched(&self, task: &Task) -> bool {
+        let by_update = self.is_updating
+            && task.origin == Origin::Update
+            && task.spec_version == self.service.spec_version;
+        by_update || task.is_done()
+    }
 }
 
 /// Whether no node has anything of the task any more.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_api::{
-    Id, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState, TaskStatus, Time,
+    Id, JobStatus, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState,
+    TaskStatus, Time,
 };
 
 use super::table::{Record, Table};
@@ -120,7 +121,7 @@ pub enum TaskHappened {
     Updated,
     /// It is gone. `wanted` says whether managers still wanted it to live.
     Removed {
-        /// Whether its desired state was at most RUNNING.
+        /// See [`Task::is_wanted`].
         wanted: bool,
     },
 }
@@ -171,7 +172,8 @@ impl Tables {
             Object::Service(o) => {
                 self.services.check_create(o)?;
                 self.check_spec(o)?;
-                self.put_service(Service { meta, ..o.clone() });
+                let job = o.job.map(|job| JobStatus { last_execution: self.time, ..job });
+                self.put_service(Service { meta, job, ..o.clone() });
             }
             Object::Task(o) => {
                 self.tasks.check_create(o)?;
@@ -209,10 +211,14 @@ impl Tables {
             Object::Config(o) => update(&mut self.configs, o, meta)?,
             Object::Service(o) => {
                 let stored = self.services.check_update(o)?;
-                let meta = meta(&stored.meta);
                 let same = stored.spec_version == o.spec_version;
+                let (meta, before) = (meta(&stored.meta), stored.job);
+                let job = o.job.map(|job| match before {
+                    Some(before) if before.iteration == job.iteration => before,
+                    _ => JobStatus { last_execution: self.time, ..job },
+                });
                 self.check_spec(o)?;
-                let mut service = Service { meta, ..o.clone() };
+                let mut service = Service { meta, job, ..o.clone() };
                 self.stamp(&mut service);
                 self.put_service(service);
                 let happened = if same { Happened::Noted } else { Happened::Updated };

@@ -79,7 +79,8 @@ fn set(spec: &mut ServiceSpec, key: &str, value: &str) {
             let (id, name) = (Id::from_u128(0), name.to_owned());
             task.component.configs.push(ConfigRef { id, name, target: file(target) });
         }
-        "mode" => spec.endpoint.mode = EndpointMode::DnsRoundRobin,
+        "mode" if value == "dnsrr" => spec.endpoint.mode = EndpointMode::DnsRoundRobin,
+        "mode" => spec.mode = mode(value),
         "no-port" => spec.endpoint.ports.clear(),
         "port" | "host-port" => {
             let (value, protocol) = match value.strip_suffix("/udp") {
@@ -113,6 +114,21 @@ fn set_pace(config: &mut UpdateConfig, key: &str, value: &str) {
         ("order", "start-first") => config.order = Some(UpdateOrder::StartFirst),
         ("order", "stop-first") => config.order = Some(UpdateOrder::StopFirst),
         _ => panic!("what is `{key}={value}`?"),
+    }
+}
+
+/// `global`, `global-job`, or `job:2/5`: two at once, five in all.
+fn mode(value: &str) -> Mode {
+    match value {
+        "global" => Mode::Global,
+        "global-job" => Mode::GlobalJob,
+        _ => {
+            let (_, numbers) = value.split_once(':').expect(value);
+            let (at_once, in_all) = numbers.split_once('/').expect(value);
+            let number = |text: &str| text.parse().expect(value);
+            let (max_concurrent, total_completions) = (number(at_once), number(in_all));
+            Mode::ReplicatedJob { max_concurrent, total_completions }
+        }
     }
 }
 
