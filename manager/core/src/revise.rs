@@ -15,8 +15,7 @@ pub const REVISIONS_MAX: usize = 20;
 pub(crate) fn revise(view: &View, service: &Service, spec: Arc<ServiceSpec>) -> Service {
     let mut history = service.history.clone();
     // The store stamps when.
-    let (version, old, until) =
-        (service.spec_version, Arc::clone(&service.spec), Time::ZERO);
+    let (version, old, until) = (service.spec_version, Arc::clone(&service.spec), Time::ZERO);
     history.push(Revision { version, spec: old, until });
     let limit = view.cluster().map_or(REVISIONS_MAX, |cluster| {
         // A negative limit keeps all that can be kept.

@@ -17,7 +17,7 @@ use skep_api::{
     UpdateFailureAction, UpdateOrder, UpdateState,
 };
 
-use super::restart::{Fate, STOP_WAIT_MAX, fate};
+use super::restart::{Fate, STOP_WAIT_MAX, fate, is_thrown_out};
 use crate::store::{Progress, View};
 
 /// How an update goes on: its config, with what is implied spelt out.
@@ -208,12 +208,13 @@ impl Start<'_> {
 
 /// Whether a task that ended speaks against the spec that it was made from.
 fn is_failure(view: &View, task: &Task, pace: &Pace) -> bool {
-    if view.compat() == Compat::Skep && fate(task) == Fate::Moved {
+    let by_managers = fate(task) == Fate::Moved || is_thrown_out(task);
+    if by_managers && view.compat() == Compat::Skep {
         return false;
     }
-    task.status.started_at.is_none_or(|started| {
-        !pace.watch.is_zero() && task.status.at.since(started) <= pace.watch
-    })
+    task.status
+        .started_at
+        .is_none_or(|started| !pace.watch.is_zero() && task.status.at.since(started) <= pace.watch)
 }
 
 /// From when on a new task could have started: when the tasks before it in its slot had stopped, or

@@ -83,7 +83,10 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
 
 /// When [`decide`] is to be called though nothing happened, and why.
 pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
-    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view)].into_iter().flatten().min()
+    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view)]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// A slot of a service.
@@ -182,6 +185,9 @@ impl Pass<'_> {
                 continue;
             }
             self.step(|view, now, ids| restart::reconcile(view, slot, now, ids));
+            if restart::is_bare(&self.draft.view(), slot, self.draft.now()) {
+                self.left.services.insert(slot.0);
+            }
         }
     }
 
@@ -217,7 +223,12 @@ impl Pass<'_> {
                 self.left.slots.insert(slot);
                 continue;
             }
-            self.step(|view, _, _| reap::reconcile(view, slot));
+            let made = self.step(|view, _, _| reap::reconcile(view, slot));
+            // An update no longer waits for what is forgotten.
+            let view = self.draft.view();
+            if made > 0 && view.updating().any(|service| service.id == slot.0) {
+                self.left.updates.insert(slot.0);
+            }
         }
     }
 }

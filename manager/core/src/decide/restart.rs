@@ -19,8 +19,8 @@
 //! | | condition | counts as an attempt | delay |
 //! |---|---|---|---|
 //! | COMPLETE or FAILED | asked | yes | yes |
-//! | REJECTED by its node: it never ran | asked | no | yes |
-//! | told to stop, ORPHANED, thrown out for constraints, or on a node that is gone, down or drained | not asked | no | only if the node is still good |
+//! | REJECTED: by its node, which could not run it, or since its node no longer met its constraints | asked | no | yes |
+//! | told to stop, ORPHANED, or on a node that is gone, down or drained | not asked | no | only if the node is still good |
 //!
 //! With `--compat=swarm` it is as in Swarm: the condition is always asked (so that `none` shrinks a
 //! service whose node is lost), everything counts, and only drained nodes spare the delay.
@@ -109,12 +109,26 @@ pub fn start_at(view: &View, task: &Task) -> Option<Time> {
     Some(earliest)
 }
 
-/// Whether no task that was told to stop may still run in the slot, as far as managers can know.
+/// Whether nothing of a slot runs any more, as far as managers can know.
 pub(crate) fn is_clear(view: &View, service: Id<Service>, slot: Slot) -> bool {
-    !view.tasks_in(service, slot).any(|task| stops(view, task))
+    !view.tasks_in(service, slot).any(|task| may_run(view, task))
 }
 
-/// Whether a task that is to stop may still run.
+/// Whether a slot has no wanted task and was not given up either: its service is to fill it, or to
+/// clear it away.
+pub(crate) fn is_bare(view: &View, (service, slot): SlotKey, now: Time) -> bool {
+    let Some(service) = view.service(service).filter(|s| s.job.is_none()) else { return false };
+    if view.tasks_in(service.id, slot).any(|task| task.is_wanted()) {
+        return false;
+    }
+    let newest = view.newest_in(service.id, slot);
+    global::is_open(view, service, slot)
+        && newest.is_none_or(|newest| {
+            newest.desired < TaskState::Remove && is_restarted(view, newest, now)
+        })
+}
+
+/// Whether a task may still run.
 pub(crate) fn may_run(view: &View, task: &Task) -> bool {
     !task.status.state.is_terminal() && task.node.is_some_and(|node| !view.is_lost(node))
 }
@@ -134,13 +148,12 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
         // A job that is done is done.
         RestartCondition::Any => !spec.mode.is_job() || !complete,
     };
-    let may_try = || {
-        policy.max_attempts == 0 || attempts(view, task, policy, now) < policy.max_attempts
-    };
+    let may_try =
+        || policy.max_attempts == 0 || attempts(view, task, policy, now) < policy.max_attempts;
     match fate(task) {
         Fate::Moved if view.compat() == Compat::Skep => true,
-        Fate::NeverRan if view.compat() == Compat::Skep => by_condition,
-        Fate::Ended | Fate::NeverRan | Fate::Moved => by_condition && may_try(),
+        Fate::Rejected if view.compat() == Compat::Skep => by_condition,
+        Fate::Ended | Fate::Rejected | Fate::Moved => by_condition && may_try(),
     }
 }
 
@@ -149,9 +162,9 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
 pub(crate) enum Fate {
     /// It ended by itself.
     Ended,
-    /// Its node could not run it.
-    NeverRan,
-    /// Its node was lost or drained, or no longer met its constraints.
+    /// Its node could not run it, or no longer met its constraints.
+    Rejected,
+    /// Its node was lost or drained.
     Moved,
 }
 
@@ -159,7 +172,7 @@ pub(crate) enum Fate {
 pub(crate) fn fate(task: &Task) -> Fate {
     match task.status.state {
         TaskState::Complete | TaskState::Failed => Fate::Ended,
-        TaskState::Rejected if !is_thrown_out(task) => Fate::NeverRan,
+        TaskState::Rejected => Fate::Rejected,
         _ => Fate::Moved,
     }
 }
@@ -213,8 +226,7 @@ fn is_drained(view: &View, node: Id<Node>) -> bool {
 /// though older, as when a service went back to what it was in the middle of a start-first update.
 fn has_successor(view: &View, service: &Service, lost: &Task, live: &[&Task]) -> bool {
     live.iter().any(|other| {
-        other.spec_version >= lost.spec_version
-            || !Outdated::new(view, service).is_outdated(other)
+        other.spec_version >= lost.spec_version || !Outdated::new(view, service).is_outdated(other)
     })
 }
 
@@ -247,9 +259,11 @@ fn follow(
     ids: &mut IdGen,
 ) -> Change {
     let start_after = now.after(delay(view, last));
-    let clear = is_clear(view, service.id, last.slot) && !lost.iter().any(|t| may_run(view, t));
+    // Wanted tasks beside it are no reason to wait: it is to take over from them.
+    let stops = |task: &Task| stops(view, task) || lost.iter().any(|lost| lost.id == task.id);
+    let waits = view.tasks_in(service.id, last.slot).any(|t| stops(t) && may_run(view, t));
     // If nothing holds it, a task that may start at once is not held to begin with.
-    let free = start_after <= now && clear;
+    let free = start_after <= now && !waits;
     let desired = if free { service.goal() } else { TaskState::Ready };
     let origin = if fate(last) == Fate::Ended { Origin::Restart } else { Origin::Move };
     let making = Making { slot: last.slot, origin, desired, start_after: Some(start_after) };

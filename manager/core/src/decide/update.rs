@@ -60,12 +60,7 @@ pub(crate) fn begin(view: &View, service: &Service, now: Time) -> Vec<Change> {
 }
 
 /// Takes the update or rollback of a service that is under way one step further.
-pub(crate) fn reconcile(
-    view: &View,
-    service: &Service,
-    now: Time,
-    ids: &mut IdGen,
-) -> Vec<Change> {
+pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdGen) -> Vec<Change> {
     let Some(status) = &service.update_status else { return Vec::new() };
     match next(view, service, now) {
         Next::Nothing | Next::Wait(_) => Vec::new(),
@@ -244,13 +239,7 @@ fn slots(view: &View, service: &Service) -> impl Iterator<Item = Slot> {
 
 /// Whether a slot is to get a new task from an update: all its wanted tasks are out of date, or it
 /// has none and its newest one gave up and is. A slot gets one from each update.
-fn is_work(
-    view: &View,
-    service: &Service,
-    outdated: &Outdated<'_>,
-    slot: Slot,
-    now: Time,
-) -> bool {
+fn is_work(view: &View, service: &Service, outdated: &Outdated<'_>, slot: Slot, now: Time) -> bool {
     let tasks = || view.tasks_in(service.id, slot);
     let mut wanted = tasks().filter(|task| task.is_wanted()).peekable();
     let needs = if wanted.peek().is_some() {
@@ -262,9 +251,7 @@ fn is_work(
                 && !restart::is_restarted(view, newest, now)
         })
     };
-    needs
-        && !tasks().any(|task| is_made_by(service, task))
-        && global::is_open(view, service, slot)
+    needs && !tasks().any(|task| is_made_by(service, task)) && global::is_open(view, service, slot)
 }
 
 /// Whether the update to the service's current spec made a task.
@@ -288,10 +275,10 @@ fn replace(
         let keep = keep.map(|task| task.id);
         old.retain(|task| Some(task.id) != keep);
     }
-    let clear = restart::is_clear(view, service.id, slot)
-        && !old.iter().any(|task| restart::may_run(view, task));
     let (desired, start_after) = match order {
-        UpdateOrder::StopFirst if !clear => (TaskState::Ready, Some(now)),
+        UpdateOrder::StopFirst if !restart::is_clear(view, service.id, slot) => {
+            (TaskState::Ready, Some(now))
+        }
         UpdateOrder::StopFirst | UpdateOrder::StartFirst => (TaskState::Running, None),
     };
     let making = Making { slot, origin: Origin::Update, desired, start_after };

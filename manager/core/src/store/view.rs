@@ -178,7 +178,8 @@ impl View {
         version: SpecVersion,
         progress: Progress,
     ) -> Option<(Time, &Task)> {
-        let end = (service, version, progress, Time::from_nanos(u64::MAX), Id::from_u128(u128::MAX));
+        let end =
+            (service, version, progress, Time::from_nanos(u64::MAX), Id::from_u128(u128::MAX));
         let last = self.0.index.made.last_to(&end)?;
         let same = (last.0, last.1, last.2) == (service, version, progress);
         self.task(last.4).filter(|_| same).map(|task| (last.3, task))

@@ -26,8 +26,8 @@ fn one_task_a_slot_is_wanted(view: &View) {
         tasks.sort_by_key(|task| (task.meta.created_at, task.id));
         assert_eq!(tasks.len(), 2, "more than two tasks are wanted in one slot: {tasks:?}");
         let service = view.service(tasks[0].service).expect("its tasks are wanted");
-        let took_over = tasks[1].status.state == TaskState::Running
-            && is_up_to_date(view, service, tasks[1]);
+        let took_over =
+            tasks[1].status.state == TaskState::Running && is_up_to_date(view, service, tasks[1]);
         assert!(!took_over, "the older task is told to stop once the newer one runs: {tasks:?}");
     }
 }

@@ -30,8 +30,8 @@ use std::fmt::Write;
 
 use skep_api::{
     Availability, Cluster as Swarm, ClusterSpec, Compat, Generic, Id, IdGen, Meta, Network,
-    NetworkSpec, Node, NodeDescription, NodeState, Slot, SpecVersion, Task, TaskState, TaskStatus, Time,
-    UpdateStatus,
+    NetworkSpec, Node, NodeDescription, NodeState, Slot, SpecVersion, Task, TaskState, TaskStatus,
+    Time, UpdateStatus,
 };
 
 pub(crate) use self::lint::lint;
@@ -237,6 +237,21 @@ impl Cluster {
         }
     }
 
+    /// Ids of tasks in a text, replaced by their slots and a letter for which they are in it.
+    fn with_tasks(&self, text: &str) -> String {
+        let view = self.view();
+        let mut tasks: Vec<_> = view.tasks().collect();
+        tasks.sort_by_key(|t| (t.service, t.slot, t.meta.created_at, t.id));
+        let tasks = tasks.iter().map(|task| {
+            let older = |t: &&&Task| (t.meta.created_at, t.id) < (task.meta.created_at, task.id);
+            let nth = tasks.iter().filter(|t| (t.service, t.slot) == (task.service, task.slot));
+            let letter = (b'a' + nth.filter(older).count() as u8) as char;
+            let name = view.service(task.service).map_or("?", |s| s.spec.name.as_str());
+            (task.id.to_string(), format!("{name}.{}/{letter}", task.slot))
+        });
+        tasks.fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
+    }
+
     fn status(&mut self, name: &str) {
         let view = self.view();
         let service = view.service_named(name).expect(name);
@@ -253,7 +268,7 @@ impl Cluster {
                 format!("{line}, {wait}{}", until.map_or(String::new(), |s| format!(" for {s:.1}")))
             }
         };
-        let line = self.with_names(&line);
+        let line = self.with_tasks(&line);
         writeln!(self.out, "{name}: {line}").expect("a String");
     }
 
@@ -275,16 +290,7 @@ impl Cluster {
             view.services().map(|s| (s.id.to_string(), format!("id-of-{}", s.spec.name)));
         let networks =
             view.networks().map(|n| (n.id.to_string(), format!("id-of-{}", n.spec.name)));
-        let mut tasks: Vec<_> = view.tasks().collect();
-        tasks.sort_by_key(|t| (t.service, t.slot, t.meta.created_at, t.id));
-        let tasks = tasks.iter().map(|task| {
-            let older = |t: &&&Task| (t.meta.created_at, t.id) < (task.meta.created_at, task.id);
-            let nth = tasks.iter().filter(|t| (t.service, t.slot) == (task.service, task.slot));
-            let letter = (b'a' + nth.filter(older).count() as u8) as char;
-            let name = view.service(task.service).map_or("?", |s| s.spec.name.as_str());
-            (task.id.to_string(), format!("{name}.{}/{letter}", task.slot))
-        });
-        services.chain(networks).chain(tasks).fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
+        services.chain(networks).fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
     }
 
     fn node(&mut self, name: &str, settings: &[&str]) {

@@ -284,7 +284,7 @@ fn a_replicated_jobs_task_on_a_lost_node_runs_elsewhere() {
          show",
         expect![[r#"
             batch.0 running n1 desired=shutdown
-            batch.0 ready n2 desired=ready
+            batch.0 running n2 desired=complete
             --
         "#]],
     );
