@@ -32,8 +32,8 @@
 use std::time::Duration;
 
 use skep_api::{
-    Availability, Compat, Id, IdGen, Node, Origin, RestartCondition, RestartPolicy, Service, Slot,
-    Task, TaskState, Time,
+    Availability, Compat, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service,
+    Slot, Task, TaskState, Time,
 };
 
 use super::{SlotKey, global, nodes, outdated::Outdated};
@@ -148,8 +148,10 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
         // A job that is done is done.
         RestartCondition::Any => !spec.mode.is_job() || !complete,
     };
-    let may_try =
-        || policy.max_attempts == 0 || attempts(view, task, policy, now) < policy.max_attempts;
+    // Swarm looks a global job's attempts up under another key than it notes them, and finds none.
+    let unlimited = policy.max_attempts == 0
+        || (view.compat() == Compat::Swarm && spec.mode == Mode::GlobalJob);
+    let may_try = || unlimited || attempts(view, task, policy, now) < policy.max_attempts;
     match fate(task) {
         Fate::Moved if view.compat() == Compat::Skep => true,
         Fate::Rejected if view.compat() == Compat::Skep => by_condition,
