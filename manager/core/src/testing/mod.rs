@@ -17,6 +17,7 @@
 //! rm web | rm web.1 | rm secret key    a service, a task object, a secret gone
 //! wait 5                               so many seconds pass
 //! decide | run                         managers decide | ... and nodes do what they are told, until quiet
+//! obey 3                               one task, the third of those that could, does as it is told
 //! lead                                 a new leader: everything is dirty
 //! show | wake                          what there is | when to decide again
 //! status web                           how its update goes, and what it waits for
@@ -225,6 +226,13 @@ impl Cluster {
             }
             ["decide"] => drop(self.decide()),
             ["run"] => self.settle(),
+            ["obey", nth] => {
+                let view = self.view();
+                let reports: Vec<_> = view.tasks().filter_map(|task| obey(&view, task)).collect();
+                let nth: usize = nth.parse().expect(nth);
+                let report = reports.get(nth % reports.len().max(1)).cloned();
+                self.apply(report.into_iter().collect());
+            }
             ["lead"] => self.dirty = Dirty::everything(),
             ["show"] => self.show(),
             ["status", name] => self.status(name),
@@ -422,6 +430,11 @@ impl Cluster {
         for again in [&self.dirty, &Dirty::everything()] {
             let more = decide(&self.view(), again, self.now, ids).changes;
             assert_eq!(more, [], "deciding again gives nothing new");
+        }
+        if let Some((at, why)) = wake_at(&self.view()) {
+            assert!(at > self.now, "{why}: that moment has passed");
+            let then = decide(&self.view(), &Dirty::new(), at, ids).changes;
+            assert_ne!(then, [], "{why}: nobody is woken for nothing");
         }
         self.dirty = Dirty::new();
         lint(&self.view());
