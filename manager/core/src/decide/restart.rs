@@ -186,7 +186,7 @@ pub(crate) fn is_thrown_out(task: &Task) -> bool {
 
 /// How many attempts of the task's spec version the slot has seen, within the policy's window before
 /// the task's end.
-fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
+pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
     let end = if task.status.state.is_terminal() { task.status.at } else { now };
     let in_window = |moment: Time| policy.window.is_zero() || end.since(moment) < policy.window;
     let same = view.tasks_in(task.service, task.slot).filter(|other| {
