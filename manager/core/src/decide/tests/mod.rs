@@ -10,4 +10,5 @@ mod placing;
 mod properties;
 mod replicas;
 mod restarts;
+mod rolling;
 mod updates;
