@@ -80,8 +80,10 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     pass.jobs(jobs);
     // Again: what the restarts told to stop is no longer in flight.
     pass.updates();
-    pass.place();
+    pass.step(|view, _, _| place::end(view));
+    let placed = pass.place();
     pass.reap();
+    pass.draft.close(placed);
     pass.left.services.append(&mut pass.dirty.services);
     Decision { changes: pass.draft.finish(), left: pass.left }
 }
@@ -212,13 +214,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Gives addresses and nodes to what has none.
-    fn place(&mut self) {
+    /// Gives addresses and nodes to what has none. Nothing that follows looks at it, so that a task
+    /// that is made and placed in one pass is tried once.
+    fn place(&mut self) -> Vec<Change> {
         for service in endpoint::waiting(&self.draft.view()) {
             self.step(|view, _, _| endpoint::allocate(view, service));
         }
-        self.step(|view, _, _| endpoint::allocate_tasks(view));
-        self.step(|view, now, _| place::schedule(view, now));
+        let view = self.draft.view();
+        let allocation = endpoint::allocate_tasks(&view);
+        let scheduled = place::schedule(&view, allocation, self.draft.now());
+        drop(view);
+        self.left.slots.extend(scheduled.left);
+        scheduled.changes
     }
 
     /// Forgets the tasks that slots have too many of.

@@ -30,9 +30,12 @@ pub(crate) struct Indexes {
     pub(crate) down: Set<(Time, Id<Node>)>,
     /// Tasks by node.
     pub(crate) on_node: Set<(Id<Node>, Id<Task>)>,
-    /// Tasks without a node that have not ended: some wait for a place, some are to be forgotten.
-    /// Those of global services wait here too, until the scheduler confirms their slots' node.
-    pub(crate) unplaced: Set<(Id<Service>, Slot, Id<Task>)>,
+    /// Tasks that wait for ports and addresses, and then for a node.
+    pub(crate) fresh: Set<(Id<Service>, Slot, Id<Task>)>,
+    /// Other tasks without a node that have not ended: some wait for a place, some are to be
+    /// forgotten. Those of global services wait here too, until the scheduler confirms their slots'
+    /// node.
+    pub(crate) pending: Set<(Id<Service>, Slot, Id<Task>)>,
     /// Tasks that may be prepared but not started yet, by when they may.
     pub(crate) held: Set<(Time, Id<Task>)>,
     /// Addresses of services and of tasks that have not ended.
@@ -156,16 +159,18 @@ impl Indexes {
         spec: &ServiceSpec,
     ) {
         let slot = |task: &Task| (task.service, task.slot, task.id);
-        let unplaced = |task: &Task| {
-            (task.node.is_none() && !task.status.state.is_terminal()).then(|| slot(task))
-        };
+        let unplaced = |task: &Task| task.node.is_none() && !task.status.state.is_terminal();
+        let is_new = |task: &Task| task.status.state == TaskState::New;
+        let fresh = |task: &Task| (unplaced(task) && is_new(task)).then(|| slot(task));
+        let pending = |task: &Task| (unplaced(task) && !is_new(task)).then(|| slot(task));
         let on_node = |task: &Task| task.node.map(|node| (node, task.id));
         let held = |task: &Task| held_until(task).map(|time| (time, task.id));
         self.slots.shift(before.map(slot), after.map(slot));
         self.made.shift(before.and_then(made), after.and_then(made));
         self.failed.shift(before.and_then(failed), after.and_then(failed));
         self.held.shift(before.and_then(held), after.and_then(held));
-        self.unplaced.shift(before.and_then(unplaced), after.and_then(unplaced));
+        self.fresh.shift(before.and_then(fresh), after.and_then(fresh));
+        self.pending.shift(before.and_then(pending), after.and_then(pending));
         self.on_node.shift(before.and_then(on_node), after.and_then(on_node));
         let (old, new) = (before.map_or(&[][..], addresses), after.map_or(&[][..], addresses));
         if old != new {

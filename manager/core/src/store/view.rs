@@ -216,9 +216,17 @@ impl View {
         self.0.index.on_node.keys().map(|key| key.0)
     }
 
-    /// The tasks without a node that have not ended, by service, slot and id.
+    /// The tasks that have neither a node nor their addresses, and have not ended; by service, slot
+    /// and id.
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = &Task> + Clone {
+        self.0.index.fresh.keys().filter_map(|key| self.task(key.2))
+    }
+
+    /// The tasks without a node that have not ended: those without addresses first, both by service,
+    /// slot and id.
     pub fn unplaced(&self) -> impl Iterator<Item = &Task> + Clone {
-        self.0.index.unplaced.keys().filter_map(|key| self.task(key.2))
+        let index = &self.0.index;
+        index.fresh.keys().chain(index.pending.keys()).filter_map(|key| self.task(key.2))
     }
 
     /// The tasks that must not be started yet, with the moment from which they may, by moment.
