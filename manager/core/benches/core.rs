@@ -15,8 +15,8 @@ use self::swarm::{Swarm, cpu_clock, peak_memory, spec};
 
 /// As the goals say it.
 const NODES: usize = 10_000;
-const TASKS: u64 = 200_000;
-const SERVICES_MANY: u64 = 2_000;
+const TASKS: u64 = 1_000_000;
+const SERVICES_MANY: u64 = 10_000;
 /// The most that admission allows a service.
 const REPLICAS_MAX: u64 = 10_000;
 /// How many services are changed, one after the other.

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use skep_api::{
     Bytes, Id, Mode, NanoCpus, Network, Node, NodeState, Origin, PortConfig, Protocol, PublishMode,
-    Service, ServiceSpec, Slot, SpecVersion, Task, TaskAddress, TaskState, Time, UpdateState,
+    Service, ServiceOptions, ServiceSpec, Slot, SpecVersion, Task, TaskAddress, TaskState, Time,
+    UpdateState,
 };
 
 use super::map::{Counts, Map, Set};
@@ -44,6 +45,10 @@ pub(crate) struct Indexes {
     pub(crate) attached: Counts<(Id<Network>, Id<Service>)>,
     /// Published ports: those of the specs, and those that were chosen.
     pub(crate) published: Counts<(Protocol, u16, PublishMode, Id<Service>)>,
+    /// Services that ask to be rebalanced.
+    pub(crate) rebalanced: Set<Id<Service>>,
+    /// Tasks that were moved, by when they ran, ended, or were made.
+    pub(crate) moved: Set<(Id<Service>, Time, Id<Task>)>,
     /// Tasks that failed or were rejected on a node that the scheduler chose, by when.
     pub(crate) failed: Set<(Id<Service>, SpecVersion, Time, Id<Task>)>,
     /// What the active tasks of a node keep for themselves.
@@ -118,6 +123,9 @@ impl Indexes {
         if is_global(service) {
             self.global.add(service.id);
         }
+        if is_rebalanced(service) {
+            self.rebalanced.add(service.id);
+        }
     }
 
     pub(crate) fn take_service(&mut self, service: &Service) {
@@ -135,6 +143,9 @@ impl Indexes {
         }
         if is_global(service) {
             self.global.take(&service.id);
+        }
+        if is_rebalanced(service) {
+            self.rebalanced.take(&service.id);
         }
     }
 
@@ -167,6 +178,7 @@ impl Indexes {
         let held = |task: &Task| held_until(task).map(|time| (time, task.id));
         self.slots.shift(before.map(slot), after.map(slot));
         self.made.shift(before.and_then(made), after.and_then(made));
+        self.moved.shift(before.and_then(moved), after.and_then(moved));
         self.failed.shift(before.and_then(failed), after.and_then(failed));
         self.held.shift(before.and_then(held), after.and_then(held));
         self.fresh.shift(before.and_then(fresh), after.and_then(fresh));
@@ -213,6 +225,17 @@ impl Indexes {
         host_ports(&task.ports)
             .for_each(|(proto, port)| self.host_ports.take(&(node, proto, port)));
     }
+}
+
+/// Where a task stands in [`Indexes::moved`].
+fn moved(task: &Task) -> Option<(Id<Service>, Time, Id<Task>)> {
+    let ended = task.status.state.is_terminal().then_some(task.status.at);
+    let at = ended.or(task.status.started_at).unwrap_or(task.meta.created_at);
+    (task.origin == Origin::Move).then_some((task.service, at, task.id))
+}
+
+fn is_rebalanced(service: &Service) -> bool {
+    ServiceOptions::parse(&service.spec.labels).is_ok_and(|options| options.rebalance)
 }
 
 /// Where a task stands in [`Indexes::failed`].

@@ -381,6 +381,28 @@ impl View {
             .filter_map(|key| self.task(key.3).and_then(|task| task.node))
     }
 
+    /// When a task of that version of a service's spec last failed or was rejected.
+    pub(crate) fn last_failure(&self, service: Id<Service>, version: SpecVersion) -> Option<Time> {
+        let end = (service, version, Time::from_nanos(u64::MAX), Id::from_u128(u128::MAX));
+        let last = self.0.index.failed.last_to(&end)?;
+        ((last.0, last.1) == (service, version)).then_some(last.2)
+    }
+
+    /// When a task of a service last moved to another node.
+    pub(crate) fn last_move(&self, service: Id<Service>) -> Option<Time> {
+        let last = self.0.index.moved.last_to(&(
+            service,
+            Time::from_nanos(u64::MAX),
+            Id::from_u128(u128::MAX),
+        ))?;
+        (last.0 == service).then_some(last.1)
+    }
+
+    /// The services that ask to be rebalanced, by id.
+    pub(crate) fn rebalanced(&self) -> impl Iterator<Item = &Service> + Clone {
+        self.0.index.rebalanced.keys().filter_map(|id| self.service(*id))
+    }
+
     /// How many active tasks hold a port on a node.
     pub(crate) fn host_port_holders(&self, node: Id<Node>, protocol: Protocol, port: u16) -> u64 {
         self.0.index.host_ports.get(&(node, protocol, port)).into()

@@ -8,6 +8,7 @@ mod history;
 mod jobs;
 mod placing;
 mod properties;
+mod rebalancing;
 mod replicas;
 mod restarts;
 mod rolling;
