@@ -113,6 +113,7 @@ fn a_held_task_says_that_the_one_before_it_is_to_stop() {
          wait 10",
         expect![[r#"
             web.1 waits for the task before it to stop, at most 50s more
+            update waits for web.1, assigned for 10s; it counts as a failure in 9m50s
         "#]],
     );
 }

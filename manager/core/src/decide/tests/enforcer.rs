@@ -252,7 +252,7 @@ fn an_update_goes_on_at_once_when_the_task_it_waits_for_is_rejected() {
             --
             all.n1 running n1 desired=shutdown
             all.n1 rejected n1 desired=shutdown "assigned node no longer meets constraints"
-            all.n1 pending - desired=ready "no suitable node (insufficient resources on 1 node)"
+            all.n1 pending - desired=ready "insufficient resources on 1 node"
             all.n2 running n2 desired=shutdown
             all.n2 assigned n2 desired=ready
             --
