@@ -197,11 +197,19 @@ pub(crate) fn verdicts<'a>(view: &'a View, task: &Task) -> Vec<(&'a Node, Option
     let want = Want::new(view, spec, task);
     let mut seats = Seats::new(view);
     seats.begin(task.service, &want);
-    let heir_of = want.predecessor(view, task);
+    let before = want.predecessor(view, task);
     let meant = |id: Id<Node>| task.slot.node().is_none_or(|own| own == id);
     let all: Vec<_> = seats.all().map(|(at, seat)| (at, seat.node)).collect();
     all.into_iter()
         .filter(|(_, node)| meant(node.id))
-        .map(|(at, node)| (node, want.first_failure(&mut seats, at, heir_of)))
+        .map(|(at, node)| {
+            let heir_of = before.filter(|before| before.node == Some(node.id));
+            (node, want.first_failure(&mut seats, at, heir_of))
+        })
         .collect()
+}
+
+/// Whether a task that waits is never tried again: see [`is_stranded`].
+pub(crate) fn is_forgotten(view: &View, task: &Task) -> bool {
+    waits(task) && is_stranded(view.service(task.service), task, view.compat())
 }

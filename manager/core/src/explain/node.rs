@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use skep_api::{Availability, Bytes, Generic, NanoCpus, Node, NodeState, ServiceSpec, Task};
 
 use crate::decide::constraint::Constraint;
-use crate::decide::{Filter, verdicts};
+use crate::decide::{Filter, is_forgotten, verdicts};
 use crate::store::{View, host_ports};
 
 /// How many nodes are told of; those that lack the least come first.
@@ -14,6 +14,11 @@ const NODES_MAX: usize = 10;
 /// What each node fails at first: `n2: insufficient memory (needs 2GiB, 1.2GiB free)`.
 pub(super) fn lines(view: &View, task: &Task) -> Vec<String> {
     let Some(spec) = view.spec_of(task) else { return Vec::new() };
+    if is_forgotten(view, task) {
+        let line =
+            "is not tried again since its service was updated: as in Swarm, by --compat=swarm";
+        return vec![line.to_owned()];
+    }
     let mut nodes = verdicts(view, task);
     if nodes.is_empty() {
         return vec!["the swarm has no node for it".to_owned()];
@@ -66,6 +71,13 @@ fn reason(view: &View, task: &Task, spec: &ServiceSpec, node: &Node, filter: Fil
             spec.task.placement.max_replicas
         ),
     }
+}
+
+/// Why a global service has no new task there.
+pub(super) fn closed(node: &Node) -> String {
+    let takes =
+        node.status.state == NodeState::Ready && node.spec.availability == Availability::Active;
+    if takes { "does not meet the constraints".to_owned() } else { not_ready(node) }
 }
 
 fn not_ready(node: &Node) -> String {
