@@ -81,12 +81,18 @@ fn a_task_that_swarm_would_forget_says_so_where_swarm_is_followed() {
          run
          update web label=x
          run";
-    explains(script, expect![[r#"
+    explains(
+        script,
+        expect![[r#"
         web.1 n1: does not meet node.labels.zone==east
-    "#]]);
-    explains(&format!("compat swarm\n{script}"), expect![[r#"
+    "#]],
+    );
+    explains(
+        &format!("compat swarm\n{script}"),
+        expect![[r#"
         web.1 is not tried again since its service was updated: as in Swarm, by --compat=swarm
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -105,7 +111,25 @@ fn only_so_many_nodes_are_told_of() {
     let text = said(&cluster(&format!("{nodes}svc web replicas=2\nrun")));
     let of_first: Vec<_> = text.lines().filter(|line| line.starts_with("web.1")).collect();
     assert_eq!(of_first.len(), 11);
-    assert_eq!(of_first[9..], ["web.1 n10: is paused", "web.1 and 2 more nodes that lack as much"]);
+    assert_eq!(
+        of_first[9..],
+        ["web.1 n10: is paused", "web.1 and 2 more nodes that lack as much or more"]
+    );
+}
+
+#[test]
+fn only_so_many_tasks_are_told_of_and_those_without_a_place_first() {
+    let cluster = cluster(
+        "node n1 label.a=1
+         svc web replicas=1100 reserve-memory=8m constraint=node.labels.a==1
+         run",
+    );
+    let view = cluster.view();
+    let web = view.service_named("web").expect("web");
+    let tasks = explain_service(&view, web, cluster.now).tasks;
+    assert_eq!(tasks.len(), TASKS_MAX);
+    let lacking = |id: &Id<Task>| view.task(*id).is_some_and(|task| task.node.is_none());
+    assert_eq!(tasks.iter().filter(|(id, _)| lacking(id)).count(), 1100 - 1024);
 }
 
 #[test]
