@@ -6,6 +6,7 @@ mod everywhere;
 mod globals;
 mod history;
 mod jobs;
+mod pace;
 mod placing;
 mod properties;
 mod replicas;
