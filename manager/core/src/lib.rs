@@ -29,6 +29,8 @@ mod decide;
 mod draft;
 mod expand;
 mod path;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod store;
 #[cfg(test)]
 mod testing;
