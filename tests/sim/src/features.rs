@@ -19,8 +19,6 @@ pub(crate) struct Features {
     /// What images services use.
     pub(crate) images: Vec<Image>,
     pub(crate) compat: Compat,
-    /// How many changes one entry holds: few, so that a leader is lost between two of a decision.
-    pub(crate) entry_changes_max: usize,
     pub(crate) history_limit: i64,
 }
 
@@ -107,7 +105,6 @@ impl Features {
             habits: Habits::draw(chance),
             images: images(chance),
             compat: if chance.permille(150) { Compat::Swarm } else { Compat::Skep },
-            entry_changes_max: chance.pick(&[2, 20, 200]),
             history_limit: chance.pick(&[5, 5, 1, 0, 2, -1]),
         }
     }
@@ -158,7 +155,8 @@ impl Habits {
         Self {
             commands: chance.between(5, 150),
             services_max: chance.between(1, 4) as usize,
-            replicas_max: chance.between(1, 8),
+            // Now and then a decision does not fit one entry, and is cut.
+            replicas_max: if chance.permille(20) { 150 } else { chance.between(1, 8) },
             modes: modes(chance),
             ..drawn
         }

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use skep_api::{Id, Task, Time};
-use skep_manager_core::{ApplyError, Change, Entry, Event, Key, Object, Store, View};
+use skep_manager_core::{
+    ApplyError, Change, ENTRY_CHANGES_MAX, Entry, Event, Key, Object, Store, View,
+};
 
 use crate::chance::Chance;
 
@@ -81,12 +83,11 @@ impl Group {
         !self.waiting.is_empty()
     }
 
-    /// Proposes changes, so many in an entry; `time` is the proposer's.
+    /// Proposes changes, cut into entries as the shell does; `time` is the proposer's.
     pub(crate) fn propose(
         &mut self,
         epoch: u64,
         changes: Vec<Change>,
-        entry_changes_max: usize,
         (time, due): (Time, Time),
     ) -> Ticket {
         self.tickets += 1;
@@ -94,7 +95,7 @@ impl Group {
             self.outcomes.insert(self.tickets, Outcome::Unknown);
             return self.tickets;
         }
-        let entries = changes.chunks(entry_changes_max).map(<[Change]>::to_vec).collect();
+        let entries = changes.chunks(ENTRY_CHANGES_MAX).map(<[Change]>::to_vec).collect();
         let (ticket, seen) = (self.tickets, self.index);
         self.waiting.push_back(Proposal { ticket, due, time, seen, entries });
         self.tickets

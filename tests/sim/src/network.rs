@@ -49,6 +49,24 @@ pub(crate) struct Network {
     /// When the last message to a peer arrives.
     last: BTreeMap<Peer, Time>,
     cut: BTreeSet<Id<Node>>,
+    /// Sessions whose connection broke: nothing passes any more, until both ends notice.
+    broken: BTreeSet<Session>,
+}
+
+impl Message {
+    /// The session that it belongs to.
+    fn session(&self) -> Option<Session> {
+        match self {
+            Self::Open(..) => None,
+            Self::Opened(_, session)
+            | Self::Beat(_, session)
+            | Self::Heard(session)
+            | Self::Over(session)
+            | Self::Assign(session, ..)
+            | Self::Report(_, session, _)
+            | Self::Reported(session) => Some(*session),
+        }
+    }
 }
 
 impl Network {
@@ -61,7 +79,10 @@ impl Network {
         faults: &Faults,
         chance: &mut Chance,
     ) {
-        if self.cut.contains(&node) || chance.permille(faults.message_loss) {
+        let session = message.session();
+        let is_lost = self.cut.contains(&node) || chance.permille(faults.message_loss);
+        if is_lost || session.is_some_and(|session| self.broken.contains(&session)) {
+            self.broken.extend(session);
             return;
         }
         let copies = if chance.permille(faults.message_repeat) { 2 } else { 1 };
@@ -83,7 +104,14 @@ impl Network {
     /// Cuts a node off: what is on its way to it is lost.
     pub(crate) fn cut(&mut self, node: Id<Node>) {
         self.cut.insert(node);
-        self.messages.retain(|_, (to, _)| *to != Peer::Node(node));
+        let broken = &mut self.broken;
+        self.messages.retain(|_, (to, message)| {
+            let passes = *to != Peer::Node(node);
+            if !passes {
+                broken.extend(message.session());
+            }
+            passes
+        });
     }
 
     /// Connects a node again.

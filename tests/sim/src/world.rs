@@ -239,7 +239,7 @@ impl World {
                     return self.send(node, Peer::Node(node), Message::Reported(session));
                 }
                 let due = now.after(self.chance.millis(0, WRITE_MAX_MS));
-                let ticket = self.group.propose(epoch, changes, usize::MAX, (time, due));
+                let ticket = self.group.propose(epoch, changes, (time, due));
                 dispatcher.reporting.insert(ticket, (node, session));
             }
             _ => {}
@@ -297,7 +297,7 @@ impl World {
                 let changes = lead.dispatcher.node_changes(&view);
                 if let Some((ticket, _)) = &mut lead.dispatcher.writing {
                     let due = now.after(self.chance.millis(0, WRITE_MAX_MS));
-                    *ticket = self.group.propose(lead.epoch, changes, usize::MAX, (time, due));
+                    *ticket = self.group.propose(lead.epoch, changes, (time, due));
                 }
             }
             if lead.is_due(time) {
@@ -305,8 +305,7 @@ impl World {
                 self.invariants.looked(&look, time)?;
                 let ticket = (!look.changes.is_empty()).then(|| {
                     let due = now.after(self.chance.millis(0, WRITE_MAX_MS));
-                    let most = self.features.entry_changes_max;
-                    self.group.propose(lead.epoch, look.changes, most, (time.max(view.time()), due))
+                    self.group.propose(lead.epoch, look.changes, (time.max(view.time()), due))
                 });
                 lead.proposed(ticket, look.left);
             }
@@ -403,7 +402,7 @@ impl World {
                 let due = self.now.after(self.chance.millis(0, WRITE_MAX_MS));
                 let time = self.clock(at);
                 let epoch = self.group.epoch();
-                let ticket = self.group.propose(epoch, changes, usize::MAX, (time, due));
+                let ticket = self.group.propose(epoch, changes, (time, due));
                 self.commands.insert(ticket, words);
             }
         }
@@ -520,7 +519,7 @@ impl World {
         let (epoch, now) = (self.group.epoch(), self.now);
         let create = vec![Change::Create(Object::Node(node.clone()))];
         // Its agent appears with its object.
-        let ticket = self.group.propose(epoch, create, usize::MAX, (now, now));
+        let ticket = self.group.propose(epoch, create, (now, now));
         let written = self.write().is_ok() && self.group.outcome(ticket) == Some(Outcome::Written);
         if written {
             self.add_agent(node);

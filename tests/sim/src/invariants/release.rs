@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use skep_api::{Task, TaskState, UpdateOrder};
+use skep_api::{Id, Node, Task, TaskState, UpdateOrder};
 
 use super::{Checked, is_lost, name, order, others};
 use crate::group::Applied;
@@ -37,7 +37,7 @@ pub(super) fn check(applied: &Applied) -> Checked {
                 && other.meta.created_at < task.meta.created_at
                 && other.status.state >= TaskState::Assigned
                 && !other.status.state.is_terminal()
-                && other.node.is_some_and(|node| !is_lost(view, node))
+                && other.node.is_some_and(|node| was_there(applied, node))
         };
         if let Some(old) = others(view, task).find(in_the_way) {
             let (new, state) = (name(view, task), old.status.state.name());
@@ -45,4 +45,10 @@ pub(super) fn check(applied: &Applied) -> Checked {
         }
     }
     Ok(())
+}
+
+/// Whether a node was there as far as whoever decided could know.
+fn was_there(applied: &Applied, node: Id<Node>) -> bool {
+    let changed = applied.after.node(node).is_some_and(|n| n.meta.version > applied.seen);
+    !is_lost(&applied.after, node) && !changed
 }
