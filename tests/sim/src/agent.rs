@@ -176,6 +176,7 @@ impl Agent {
         if let Some(worker) = &mut self.worker {
             worker.sleep(by);
         }
+        self.linked_since = self.linked_since.map(|at| at.after(by));
         if let Link::Open(open) = &mut self.link {
             open.beat_at = open.beat_at.after(by);
             open.first_until = open.first_until.after(by);

@@ -26,8 +26,6 @@ pub(crate) struct Lead {
     proposed: Option<(Ticket, Dirty)>,
     retry_at: Option<Time>,
     wake: Option<Time>,
-    /// Whether the last look found nothing to do, and no deadline passed since.
-    rests: bool,
 }
 
 /// What one look came to.
@@ -48,7 +46,6 @@ impl Lead {
             proposed: None,
             retry_at: None,
             wake: None,
-            rests: false,
         }
     }
 
@@ -68,9 +65,9 @@ impl Lead {
         }
     }
 
-    /// Whether the last look found nothing to do and none is due.
+    /// Whether nothing is on its way and there is no reason to look.
     pub(crate) fn rests(&self, now: Time) -> bool {
-        self.rests && self.proposed.is_none() && !self.is_due(now)
+        self.proposed.is_none() && self.retry_at.is_none() && !self.is_due(now)
     }
 
     /// Looks, and says what to propose.
@@ -79,7 +76,6 @@ impl Lead {
         let decision = decide(view, &self.dirty, now, &mut self.ids);
         let wake = wake_at(view);
         self.wake = wake.map(|(at, _)| at);
-        self.rests = decision.changes.is_empty() && decision.left.is_empty();
         Look { changes: decision.changes, wake, left: decision.left }
     }
 

@@ -430,6 +430,7 @@ impl World {
             self.agents.values_mut().for_each(|agent| agent.sleep(LONG_PAUSE));
             let leads = self.managers.iter_mut().filter_map(|manager| manager.lead.as_mut());
             leads.for_each(|lead| lead.dispatcher.sleep(LONG_PAUSE));
+            self.invariants.sleep(LONG_PAUSE);
         }
         self.renew_nodes();
         Ok(())

@@ -43,6 +43,8 @@ pub struct Decision {
 
 /// Decides what is to change.
 pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decision {
+    #[cfg(feature = "planted-bugs")]
+    let now = planted_now(view, dirty, now);
     let mut dirty = dirty.spelt_out(view);
     let mut draft = Draft::new(view, now.max(view.time()));
     if !std::mem::take(&mut dirty.networks).is_empty() {
@@ -92,6 +94,15 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         add(&mut draft, &mut dirty, view, changes);
     }
     Decision { changes: draft.finish(), left: Dirty::new() }
+}
+
+/// To a leader that forgets delays, every delay of a held task is over when it begins.
+#[cfg(feature = "planted-bugs")]
+fn planted_now(view: &View, dirty: &Dirty, now: Time) -> Time {
+    use crate::planted::{Bug, is_planted};
+    let forgets = is_planted(Bug::DelayForgotten) && *dirty == Dirty::everything();
+    let last = view.held().map(|(time, _)| time).max();
+    last.filter(|_| forgets).map_or(now, |last| now.max(last))
 }
 
 /// A slot of a service.

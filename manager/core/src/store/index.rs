@@ -188,6 +188,17 @@ impl Indexes {
             return;
         };
         self.on_node.take(&(node, task.id));
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is_planted(crate::planted::Bug::FreedTwice)
+            && !task.is_active()
+            && task.status.state <= TaskState::Running
+            && let Some(load) = self.loads.get(&node).copied()
+        {
+            let reserved = &spec.task.reservations;
+            let memory = Bytes(load.memory.0.saturating_sub(reserved.memory.0));
+            let cpus = NanoCpus(load.cpus.0.saturating_sub(reserved.cpus.0));
+            self.loads.insert(node, Load { memory, cpus, ..load });
+        }
         if task.is_active() {
             let mut load = self.loads.get(&node).copied().unwrap_or_default();
             load.tasks = load.tasks.saturating_sub(1);

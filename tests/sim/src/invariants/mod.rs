@@ -132,6 +132,11 @@ impl Invariants {
         Ok(())
     }
 
+    /// Time went by that nobody noticed.
+    pub(crate) fn sleep(&mut self, by: std::time::Duration) {
+        self.runs.sleep(by);
+    }
+
     fn named(&self, invariant: &'static str, checked: Checked) -> Result<(), Violation> {
         match checked {
             Err(what) if !self.without.iter().any(|left_out| left_out == invariant) => {

@@ -52,7 +52,8 @@ fn holds(constraint: &str, node: &Node) -> bool {
 fn most_replicas(view: &View, task: &Task, spec: &ServiceSpec) -> Checked {
     let most = spec.task.placement.max_replicas;
     let Some(node) = task.node.filter(|_| most > 0) else { return Ok(()) };
-    let there = view.tasks_on(node).filter(|t| t.service == task.service && t.is_wanted());
+    let there = view.tasks_on(node).filter(|t| t.service == task.service);
+    let there = there.filter(|task| task.is_wanted() && task.is_active());
     let slots: BTreeSet<_> = there.map(|task| task.slot).collect();
     if slots.len() as u64 > most {
         return Err(format!("{} is one more than {most} on its node", name(view, task)));

@@ -30,6 +30,11 @@ impl Runs {
         self.told.extend(touched.filter_map(|(before, _)| Some((before?.id, now))));
     }
 
+    /// Time went by that nobody noticed.
+    pub(super) fn sleep(&mut self, by: Duration) {
+        self.told.values_mut().for_each(|told| *told = told.after(by));
+    }
+
     pub(super) fn check(
         &mut self,
         view: &View,
