@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     Bytes, Digest, EndpointSpec, Id, Mode, Mount, MountKind, NanoCpus, PortConfig, SecretBytes,
-    ServiceSpec, Time, UpdateConfig, UpdateOrder, WorkloadKind,
+    ServiceSpec, TaskState, Time, UpdateConfig, UpdateOrder, WorkloadKind,
 };
 
 /// What every object has.
@@ -279,6 +279,11 @@ impl Service {
         }
     }
 
+    /// What its tasks are for: to be RUNNING, or to become COMPLETE if it is a job.
+    pub fn goal(&self) -> TaskState {
+        if self.job.is_some() { TaskState::Complete } else { TaskState::Running }
+    }
+
     /// Which of two tasks comes first when one replaces the other, under the update or rollback
     /// config given: what it states, else what suits the service. A `wasi:http` service without a
     /// writable volume starts the new task first, since it keeps nothing and starts in
@@ -315,7 +320,7 @@ pub struct Revision {
 pub struct JobStatus {
     /// The current iteration, from 0; every update of the service begins another.
     pub iteration: u64,
-    /// When that began.
+    /// When that began, in cluster time; the store's to stamp.
     pub last_execution: Time,
 }
 

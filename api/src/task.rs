@@ -226,7 +226,7 @@ impl Task {
             spec_version: service.spec_version,
             ports: Vec::new(),
             addresses: Vec::new(),
-            desired: TaskState::Running,
+            desired: service.goal(),
             status: TaskStatus { message: "created".to_owned(), ..TaskStatus::default() },
             start_after: None,
             origin: Origin::Fill,
@@ -235,9 +235,15 @@ impl Task {
         }
     }
 
-    /// Whether managers want it to live: its desired state is at most RUNNING.
+    /// Whether managers want it to live: it was not told to end, and is no job's task that did
+    /// what it was made for.
     pub fn is_wanted(&self) -> bool {
-        self.desired <= TaskState::Running
+        self.desired <= TaskState::Complete && !self.is_done()
+    }
+
+    /// Whether it did what a job made it for. Nothing follows it in its slot.
+    pub fn is_done(&self) -> bool {
+        (self.desired, self.status.state) == (TaskState::Complete, TaskState::Complete)
     }
 
     /// The node it is on, or the one it is meant for.

@@ -50,8 +50,10 @@ pub(crate) fn change_to_pb(change: &Change) -> pb::Change {
             task: task.to_string(),
             desired: u32::from(*desired as u16),
         }),
-        Change::TaskAssign { task, node, ports, addresses, status } => {
+        Change::TaskAssign { task, node, ports, addresses, generic, status } => {
+            let generic = generic.iter().map(|(kind, of_kind)| (kind.clone(), of_kind.into()));
             To::TaskAssign(pb::TaskAssignChange {
+                generic: generic.collect(),
                 task: task.to_string(),
                 node: node.map(|node| node.to_string()),
                 ports: ports.iter().map(Into::into).collect(),
@@ -80,6 +82,11 @@ fn change_from_pb(change: pb::Change) -> Result<Change, DecodeError> {
             node: c.node.as_deref().map(id).transpose()?,
             ports: c.ports.into_iter().map(wire).collect::<Result<_, _>>()?,
             addresses: c.addresses.into_iter().map(wire).collect::<Result<_, _>>()?,
+            generic: c
+                .generic
+                .into_iter()
+                .map(|(kind, generic)| Ok((kind, wire(generic)?)))
+                .collect::<Result<_, DecodeError>>()?,
             status: wire(need(c.status, "status")?)?,
         },
     })

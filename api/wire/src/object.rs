@@ -197,28 +197,40 @@ fn digest(raw: Vec<u8>) -> Result<Digest, WireError> {
 
 /// Generic resources by kind.
 pub(crate) fn generics(all: &BTreeMap<String, Generic>) -> BTreeMap<String, pb::Generic> {
-    let one = |generic: &Generic| match generic {
-        Generic::Count(count) => pb::generic::Generic::Count(*count),
-        Generic::Names(names) => pb::generic::Generic::Names(pb::generic::Names {
-            names: names.iter().cloned().collect(),
-        }),
-    };
-    let all = all.iter();
-    all.map(|(kind, g)| (kind.clone(), pb::Generic { generic: Some(one(g)) })).collect()
+    all.iter().map(|(kind, generic)| (kind.clone(), generic.into())).collect()
 }
 
 /// What [`generics`] wrote.
 pub(crate) fn known_generics(
     all: BTreeMap<String, pb::Generic>,
 ) -> Result<BTreeMap<String, Generic>, WireError> {
-    let one = |generic: pb::Generic| match generic.generic {
-        Some(pb::generic::Generic::Count(count)) => Ok(Generic::Count(count)),
-        Some(pb::generic::Generic::Names(all)) => {
-            Ok(Generic::Names(all.names.into_iter().collect()))
+    all.into_iter().map(|(kind, generic)| Ok((kind, generic.try_into()?))).collect()
+}
+
+impl From<&Generic> for pb::Generic {
+    fn from(generic: &Generic) -> Self {
+        let generic = match generic {
+            Generic::Count(count) => pb::generic::Generic::Count(*count),
+            Generic::Names(names) => pb::generic::Generic::Names(pb::generic::Names {
+                names: names.iter().cloned().collect(),
+            }),
+        };
+        Self { generic: Some(generic) }
+    }
+}
+
+impl TryFrom<pb::Generic> for Generic {
+    type Error = WireError;
+
+    fn try_from(generic: pb::Generic) -> Result<Self, WireError> {
+        match generic.generic {
+            Some(pb::generic::Generic::Count(count)) => Ok(Self::Count(count)),
+            Some(pb::generic::Generic::Names(all)) => {
+                Ok(Self::Names(all.names.into_iter().collect()))
+            }
+            None => Err(WireError::Missing { field: "Generic.generic" }),
         }
-        None => Err(WireError::Missing { field: "Generic.generic" }),
-    };
-    all.into_iter().map(|(kind, generic)| Ok((kind, one(generic)?))).collect()
+    }
 }
 
 impl From<&NodeStatus> for pb::NodeStatus {

@@ -1,10 +1,11 @@
 //! Changes: the only way that the store moves, as data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use skep_api::{
-    Cluster, Config, Id, Meta, Network, Node, PortConfig, Secret, Service, Task, TaskAddress,
-    TaskState, TaskStatus, Time,
+    Cluster, Config, Generic, Id, Meta, Network, Node, PortConfig, Secret, Service, Task,
+    TaskAddress, TaskState, TaskStatus, Time,
 };
 
 /// How many changes one raft entry holds at most. Swarm's number: an entry must stay small enough
@@ -61,6 +62,8 @@ pub enum Change {
         ports: Vec<PortConfig>,
         /// Its addresses.
         addresses: Vec<TaskAddress>,
+        /// The node's generic resources that it has for itself.
+        generic: BTreeMap<String, Generic>,
         /// PENDING with the reason, or ASSIGNED.
         status: TaskStatus,
     },

@@ -35,6 +35,11 @@ impl Draft {
         self.now
     }
 
+    /// How many changes there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Adds changes; returns what they do.
     pub(crate) fn add(&mut self, changes: Vec<Change>) -> Vec<Event> {
         let mut events = Vec::with_capacity(changes.len());
@@ -117,8 +122,9 @@ impl Draft {
 
 fn write_part(made: &mut Task, change: &Change) {
     match change {
-        Change::TaskAssign { node, ports, addresses, status, .. } => {
+        Change::TaskAssign { node, ports, addresses, generic, status, .. } => {
             made.node = *node;
+            made.generic.clone_from(generic);
             made.ports.clone_from(ports);
             made.addresses.clone_from(addresses);
             made.status.clone_from(status);

@@ -31,6 +31,7 @@ mod expand;
 mod path;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+mod revise;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -44,7 +45,11 @@ pub use admit::{
 };
 pub use assign::{assignments, diff, grant};
 pub use change::{Change, ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, Entry, Key, Object};
-pub use decide::{Decision, Dirty, decide, is_up_to_date, wake_at};
+pub use decide::{
+    Decision, Dirty, PASS_CHANGES_MAX, UpdateReason, UpdateWait, decide, is_up_to_date, start_at,
+    waits_for, wake_at,
+};
+pub use revise::REVISIONS_MAX;
 pub use store::{
     ApplyError, Event, Happened, KeptSpec, RestoreError, Snapshot, Store, TaskEvent, TaskHappened,
     View,

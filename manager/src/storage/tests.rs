@@ -143,6 +143,7 @@ fn task_changes() -> Vec<Change> {
             node: Some(Id::from_u128(2)),
             ports: vec![skep_api::PortConfig { target: 80, ..Default::default() }],
             addresses: vec![address],
+            generic: BTreeMap::from([("gpu".to_owned(), skep_api::Generic::Count(2))]),
             status: TaskStatus { state: TaskState::Assigned, ..Default::default() },
         },
         Change::TaskDesired { task: Id::from_u128(21), desired: TaskState::Shutdown },

@@ -13,7 +13,7 @@ use crate::decide::constraint::Constraint;
 use crate::expand;
 use crate::path;
 
-/// Replicas of one service. A million tasks is what a swarm is built for; more is a slip of the
+/// Replicas of one service, or completions of one job. A million tasks is what a swarm is built for; more is a slip of the
 /// hand that would fill the managers' memory.
 pub const REPLICAS_MAX: u64 = 1_000_000;
 /// The least a task may be limited to or have reserved, as Swarm's.
@@ -25,6 +25,7 @@ pub(super) fn check(spec: &ServiceSpec) -> Result<()> {
     name::check_dns(&spec.name)?;
     name::check_labels(&spec.labels)?;
     check_mode(spec.mode)?;
+    check_job(spec)?;
     check_task(&spec.task)?;
     for update in [&spec.update, &spec.rollback].into_iter().flatten() {
         check_update(update)?;
@@ -33,20 +34,40 @@ pub(super) fn check(spec: &ServiceSpec) -> Result<()> {
 }
 
 fn check_mode(mode: Mode) -> Result<()> {
+    // A negative number arrives as a huge one: `--replicas -1`.
+    let check = |count: u64, what: &str, negative: &'static str| {
+        if i64::try_from(count).is_err() {
+            return Err(Error::invalid(negative));
+        }
+        if count > REPLICAS_MAX {
+            return Err(Error::invalid(format!(
+                "{what} must be between 0 and {REPLICAS_MAX}, got {count}"
+            )));
+        }
+        Ok(())
+    };
     match mode {
-        Mode::Replicated { replicas } if replicas > i64::MAX as u64 => {
-            Err(Error::invalid("Number of replicas must be non-negative"))
+        Mode::Replicated { replicas } => {
+            check(replicas, "replicas", "Number of replicas must be non-negative")
         }
-        Mode::Replicated { replicas } if replicas > REPLICAS_MAX => Err(Error::invalid(format!(
-            "replicas must be between 0 and {REPLICAS_MAX}, got {replicas}"
-        ))),
-        Mode::Replicated { .. } => Ok(()),
-        Mode::Global | Mode::ReplicatedJob { .. } | Mode::GlobalJob => {
-            let message = format!("service mode `{}` is not supported yet", mode.name());
-            Err(Error::new(ErrorKind::Unimplemented, message)
-                .hint("use `mode: replicated` with a number of replicas"))
+        Mode::ReplicatedJob { max_concurrent, total_completions } => {
+            let negative = "Maximum concurrent jobs must not be negative";
+            check(max_concurrent, "maximum concurrent jobs", negative)?;
+            let negative = "Total completed jobs must not be negative";
+            check(total_completions, "total completed jobs", negative)
         }
+        Mode::Global | Mode::GlobalJob => Ok(()),
     }
+}
+
+/// A job is not updated but run again.
+fn check_job(spec: &ServiceSpec) -> Result<()> {
+    let is_job = matches!(spec.mode, Mode::ReplicatedJob { .. } | Mode::GlobalJob);
+    if is_job && (spec.update.is_some() || spec.rollback.is_some()) {
+        return Err(Error::invalid("Jobs may not have an update config")
+            .hint("take it out: every change of a job starts it over"));
+    }
+    Ok(())
 }
 
 fn check_task(task: &TaskSpec) -> Result<()> {

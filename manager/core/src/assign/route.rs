@@ -93,7 +93,7 @@ fn serving(view: &View, service: Id<Service>) -> impl Iterator<Item = &Task> {
 
 fn serves(view: &View, task: &Task) -> bool {
     task.status.state == TaskState::Running
-        && task.desired == TaskState::Running
+        && (TaskState::Running..=TaskState::Complete).contains(&task.desired)
         && task.node.is_some_and(|node| !view.is_lost(node))
 }
 

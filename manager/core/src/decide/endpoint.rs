@@ -71,6 +71,7 @@ pub(crate) fn allocate_tasks(view: &View) -> Vec<Change> {
                 node: None,
                 ports,
                 addresses,
+                generic: BTreeMap::new(),
                 status: TaskStatus {
                     state: TaskState::Pending,
                     message: "pending task scheduling".to_owned(),

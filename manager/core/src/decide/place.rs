@@ -13,21 +13,25 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_api::{
-    Availability, Bytes, Id, NanoCpus, Node, NodeState, PortConfig, Protocol, PublishMode, Service,
-    ServiceSpec, SpecVersion, Task, TaskState, TaskStatus, Time,
+    Availability, Bytes, Id, NanoCpus, Node, NodeState, Protocol, Service, ServiceSpec,
+    SpecVersion, Task, TaskState, TaskStatus, Time,
 };
 
 use super::constraint;
 use super::rank::Ranking;
 use crate::change::Change;
-use crate::store::View;
+use crate::store::{View, host_ports};
 
 /// Places all tasks that wait for a node.
 pub(crate) fn schedule(view: &View, now: Time) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut groups: BTreeMap<(Id<Service>, SpecVersion), Vec<&Task>> = BTreeMap::new();
+    let mut preassigned = Vec::new();
     for task in view.unplaced() {
-        if task.is_wanted() && task.status.state == TaskState::Pending {
+        if task.is_wanted() && task.status.state == TaskState::Pending && task.slot.node().is_some()
+        {
+            preassigned.push(task);
+        } else if task.is_wanted() && task.status.state == TaskState::Pending {
             groups.entry((task.service, task.spec_version)).or_default().push(task);
         } else if !task.is_wanted() && task.desired < TaskState::Remove {
             // Nobody else would ever end it.
@@ -37,7 +41,11 @@ pub(crate) fn schedule(view: &View, now: Time) -> Vec<Change> {
             changes.push(Change::TaskStatus { task: task.id, status });
         }
     }
-    let mut seats = if groups.is_empty() { Seats::default() } else { Seats::new(view) };
+    let none = groups.is_empty() && preassigned.is_empty();
+    let mut seats = if none { Seats::default() } else { Seats::new(view) };
+    for task in preassigned {
+        changes.extend(confirm(view, &mut seats, task));
+    }
     let mut waiting = Vec::new();
     for ((service, version), tasks) in groups {
         let Some(spec) = view.spec(service, version) else { continue };
@@ -88,6 +96,26 @@ fn place(
     changes
 }
 
+fn confirm(view: &View, seats: &mut Seats<'_>, task: &Task) -> Option<Change> {
+    let spec = view.spec_of(task)?;
+    seats.begin_service(view, task);
+    let want = Want::new(spec, task);
+    let node = task.slot.node()?;
+    let seat = seats.all.get_mut(&node)?;
+    let Some(failure) = want.first_failure(seat) else {
+        want.take(seat, task);
+        let status = TaskStatus {
+            state: TaskState::Assigned,
+            message: "scheduler confirmed task can run on preassigned node".to_owned(),
+            ..TaskStatus::default()
+        };
+        return Some(assign(task, Some(node), status));
+    };
+    let err = format!("no suitable node ({})", failure.explain(1));
+    let said = task.status.err == err;
+    (!said).then(|| assign(task, None, TaskStatus { err, ..task.status.clone() }))
+}
+
 /// Says why no node takes these tasks: what most nodes failed at comes first (semantics part 6.2).
 fn explain(view: &View, seats: &mut Seats<'_>, spec: &ServiceSpec, tasks: &[&Task]) -> Vec<Change> {
     let Some(first) = tasks.first() else { return Vec::new() };
@@ -112,7 +140,8 @@ fn explain(view: &View, seats: &mut Seats<'_>, spec: &ServiceSpec, tasks: &[&Tas
 
 fn assign(task: &Task, node: Option<Id<Node>>, status: TaskStatus) -> Change {
     let (ports, addresses) = (task.ports.clone(), task.addresses.clone());
-    Change::TaskAssign { task: task.id, node, ports, addresses, status }
+    let generic = BTreeMap::new();
+    Change::TaskAssign { task: task.id, node, ports, addresses, generic, status }
 }
 
 /// A node and what is left of it.
@@ -239,9 +268,4 @@ impl<'a> Want<'a> {
         seat.taken_ports.extend(&self.ports);
         seat.held_ports |= !self.ports.is_empty();
     }
-}
-
-fn host_ports(ports: &[PortConfig]) -> impl Iterator<Item = (Protocol, u16)> {
-    let host = ports.iter().filter(|p| p.mode == PublishMode::Host && p.published != 0);
-    host.map(|port| (port.protocol, port.published))
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_api::{
-    Id, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState, TaskStatus, Time,
+    Id, JobStatus, Meta, Node, Service, ServiceSpec, Slot, SpecVersion, Task, TaskState,
+    TaskStatus, Time,
 };
 
 use super::table::{Record, Table};
@@ -84,6 +85,8 @@ pub enum Happened {
     Created,
     /// It was written.
     Updated,
+    /// Managers noted something in it: a service whose spec is what it was.
+    Noted,
     /// It is gone.
     Removed,
 }
@@ -118,7 +121,7 @@ pub enum TaskHappened {
     Updated,
     /// It is gone. `wanted` says whether managers still wanted it to live.
     Removed {
-        /// Whether its desired state was at most RUNNING.
+        /// See [`Task::is_wanted`].
         wanted: bool,
     },
 }
@@ -139,17 +142,17 @@ impl Tables {
             Change::Remove(key) => Ok(self.remove(*key)),
             Change::TaskStatus { task, status } => Ok(self.task_status(*task, status)),
             Change::TaskDesired { task, desired } => Ok(self.task_desired(*task, *desired)),
-            Change::TaskAssign { task, node, ports, addresses, status } => {
-                Ok(self.write_task(*task, TaskHappened::Assigned, |next, time| {
+            Change::TaskAssign { task, node, ports, addresses, generic, status } => Ok(self
+                .write_task(*task, TaskHappened::Assigned, |next, time| {
                     if next.node.is_some() {
                         return;
                     }
                     next.node = *node;
                     next.ports.clone_from(ports);
                     next.addresses.clone_from(addresses);
+                    next.generic.clone_from(generic);
                     move_on(&mut next.status, status, time);
-                }))
-            }
+                })),
         }
     }
 
@@ -169,7 +172,8 @@ impl Tables {
             Object::Service(o) => {
                 self.services.check_create(o)?;
                 self.check_spec(o)?;
-                self.put_service(Service { meta, ..o.clone() });
+                let job = o.job.map(|job| JobStatus { last_execution: self.time, ..job });
+                self.put_service(Service { meta, job, ..o.clone() });
             }
             Object::Task(o) => {
                 self.tasks.check_create(o)?;
@@ -206,9 +210,19 @@ impl Tables {
             Object::Secret(o) => update(&mut self.secrets, o, meta)?,
             Object::Config(o) => update(&mut self.configs, o, meta)?,
             Object::Service(o) => {
-                let meta = meta(&self.services.check_update(o)?.meta);
+                let stored = self.services.check_update(o)?;
+                let same = stored.spec_version == o.spec_version;
+                let (meta, before) = (meta(&stored.meta), stored.job);
+                let job = o.job.map(|job| match before {
+                    Some(before) if before.iteration == job.iteration => before,
+                    _ => JobStatus { last_execution: self.time, ..job },
+                });
                 self.check_spec(o)?;
-                self.put_service(Service { meta, ..o.clone() });
+                let mut service = Service { meta, job, ..o.clone() };
+                self.stamp(&mut service);
+                self.put_service(service);
+                let happened = if same { Happened::Noted } else { Happened::Updated };
+                return Ok(Event::Object { key: object.key(), happened });
             }
             Object::Task(o) => {
                 let stored = self.tasks.check_update(o)?;
@@ -241,13 +255,12 @@ impl Tables {
                 self.release_spec(id, gone.spec_version);
             }
             Key::Task(id) => {
-                let before = self.head(self.tasks.get(id)?);
                 let gone = self.tasks.remove(id)?;
                 if let Some(shared) = self.specs.get(&(gone.service, gone.spec_version)) {
-                    self.index.take_task(&gone, &shared.spec);
+                    self.index.move_task(Some(&gone), None, &shared.spec);
                 }
                 self.release_spec(gone.service, gone.spec_version);
-                self.move_head(&gone, before);
+                self.move_head(&gone, Happened::Removed);
                 let wanted = gone.is_wanted();
                 return Some(task_event(&gone, TaskHappened::Removed { wanted }));
             }
@@ -287,6 +300,15 @@ impl Tables {
         Some(event)
     }
 
+    /// Writes the moment into what a writer who knows no time began or ended.
+    fn stamp(&self, service: &mut Service) {
+        let revisions = service.history.iter_mut().map(|revision| &mut revision.until);
+        let update = service.update_status.as_mut().map(|status| &mut status.started_at);
+        for moment in revisions.chain(update).filter(|moment| **moment == Time::ZERO) {
+            *moment = self.time;
+        }
+    }
+
     /// A service's spec may only differ from the kept one of its spec version if there is none.
     fn check_spec(&self, service: &Service) -> Result<(), ApplyError> {
         match self.specs.get(&(service.id, service.spec_version)) {
@@ -322,39 +344,33 @@ impl Tables {
         let key = (task.service, task.spec_version);
         let Some(shared) = self.specs.get(&key).cloned() else { return };
         let task = Arc::new(task);
-        if let Some(before) = self.tasks.get(task.id).cloned() {
-            self.index.take_task(&before, &shared.spec);
-            self.index.add_task(&task, &shared.spec);
-            self.tasks.put(task);
-            return;
-        }
-        let users = shared.users + 1;
-        self.specs.insert(key, SharedSpec { spec: Arc::clone(&shared.spec), users });
-        let head = self.head(&task);
-        self.index.add_task(&task, &shared.spec);
+        let before = self.tasks.get(task.id).cloned();
+        self.index.move_task(before.as_deref(), Some(&task), &shared.spec);
         self.tasks.put(Arc::clone(&task));
-        self.move_head(&task, head);
-    }
-
-    /// The spec version of the newest task in the slot of this one.
-    fn head(&self, task: &Task) -> Option<SpecVersion> {
-        let first = (task.service, task.slot, Id::from_u128(0));
-        let keys = self.index.slots.from(&first);
-        keys.take_while(|key| (key.0, key.1) == (task.service, task.slot))
-            .filter_map(|key| self.tasks.get(key.2))
-            .max_by_key(|task| (task.meta.created_at, task.id))
-            .map(|newest| newest.spec_version)
-    }
-
-    /// Notes the newest task of the slot of one that came or went; `before` was it before.
-    fn move_head(&mut self, task: &Task, before: Option<SpecVersion>) {
-        let after = self.head(task);
-        if before == after {
-            return;
+        if before.is_none() {
+            let users = shared.users + 1;
+            self.specs.insert(key, SharedSpec { users, ..shared });
+            self.move_head(&task, Happened::Created);
         }
-        let key = |version| (task.service, version, task.slot);
-        before.into_iter().for_each(|version| self.index.heads.take(&key(version)));
-        after.into_iter().for_each(|version| self.index.heads.add(key(version)));
+    }
+
+    /// Notes the newest task of the slot of one that came or went.
+    fn move_head(&mut self, task: &Task, happened: Happened) {
+        let slot = (task.service, task.slot);
+        let keys = self.index.slots.from(&(slot.0, slot.1, Id::from_u128(0)));
+        let others = keys
+            .take_while(|key| (key.0, key.1) == slot)
+            .filter(|key| key.2 != task.id)
+            .filter_map(|key| self.tasks.get(key.2).map(Arc::as_ref));
+        let age = |task: &&Task| (task.meta.created_at, task.id);
+        let other = others.max_by_key(age);
+        let both = other.into_iter().chain([task]).max_by_key(age);
+        let key = |newest: &Task| (slot.0, newest.spec_version, slot.1);
+        let (without, with) = (other.map(key), both.map(key));
+        match happened {
+            Happened::Removed => self.index.heads.shift(with, without),
+            _ => self.index.heads.shift(without, with),
+        }
     }
 
     /// One more user of a spec. Returns the kept copy, so that equal specs are stored once.

@@ -6,35 +6,35 @@
 use std::net::IpAddr;
 
 use skep_api::{
-    Bytes, Id, Mode, NanoCpus, Network, Node, NodeState, Origin, Protocol, PublishMode, Service,
-    ServiceSpec, Slot, SpecVersion, Task, TaskState, Time, UpdateState,
+    Bytes, Id, Mode, NanoCpus, Network, Node, NodeState, Origin, PortConfig, Protocol, PublishMode,
+    Service, ServiceSpec, Slot, SpecVersion, Task, TaskAddress, TaskState, Time, UpdateState,
 };
 
-use super::map::{Counts, Map};
+use super::map::{Counts, Map, Set};
 
 /// The indexes of the store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Indexes {
     /// Tasks by service and slot.
-    pub(crate) slots: Counts<(Id<Service>, Slot, Id<Task>)>,
+    pub(crate) slots: Set<(Id<Service>, Slot, Id<Task>)>,
     /// Slots by the spec version of their newest task: what an update has still to do, without
     /// looking at what it has done.
-    pub(crate) heads: Counts<(Id<Service>, SpecVersion, Slot)>,
+    pub(crate) heads: Set<(Id<Service>, SpecVersion, Slot)>,
     /// Tasks that updates made, by how far they got.
-    pub(crate) made: Counts<Made>,
+    pub(crate) made: Set<Made>,
     /// Services whose update or rollback is under way.
-    pub(crate) updating: Counts<Id<Service>>,
+    pub(crate) updating: Set<Id<Service>>,
     /// Services with one task on each node, jobs included.
-    pub(crate) global: Counts<Id<Service>>,
+    pub(crate) global: Set<Id<Service>>,
     /// Nodes that are down, by when they went down.
-    pub(crate) down: Counts<(Time, Id<Node>)>,
+    pub(crate) down: Set<(Time, Id<Node>)>,
     /// Tasks by node.
-    pub(crate) on_node: Counts<(Id<Node>, Id<Task>)>,
+    pub(crate) on_node: Set<(Id<Node>, Id<Task>)>,
     /// Tasks without a node that have not ended: some wait for a place, some are to be forgotten.
     /// Those of global services wait here too, until the scheduler confirms their slots' node.
-    pub(crate) unplaced: Counts<(Id<Service>, Slot, Id<Task>)>,
+    pub(crate) unplaced: Set<(Id<Service>, Slot, Id<Task>)>,
     /// Tasks that may be prepared but not started yet, by when they may.
-    pub(crate) held: Counts<(Time, Id<Task>)>,
+    pub(crate) held: Set<(Time, Id<Task>)>,
     /// Addresses of services and of tasks that have not ended.
     pub(crate) addresses: Counts<(IpAddr, Id<Network>)>,
     /// Services by the networks of their specs.
@@ -145,80 +145,100 @@ impl Indexes {
         }
     }
 
-    /// Counts a task in; `spec` is the one that it was made from.
-    pub(crate) fn add_task(&mut self, task: &Task, spec: &ServiceSpec) {
-        self.slots.add((task.service, task.slot, task.id));
-        made(task).into_iter().for_each(|key| self.made.add(key));
-        if let Some(time) = held_until(task) {
-            self.held.add((time, task.id));
-        }
-        if holds_addresses(task) {
-            task.addresses.iter().for_each(|a| self.addresses.add((a.addr, a.network)));
-        }
-        let Some(node) = task.node else {
-            if !task.status.state.is_terminal() {
-                self.unplaced.add((task.service, task.slot, task.id));
-            }
-            return;
+    /// Counts a task as it is now in place of what it was, if it was there; `spec` is the one that it
+    /// was made from. What did not change is not touched: most writes move one key or two.
+    pub(crate) fn move_task(
+        &mut self,
+        before: Option<&Task>,
+        after: Option<&Task>,
+        spec: &ServiceSpec,
+    ) {
+        let slot = |task: &Task| (task.service, task.slot, task.id);
+        let unplaced = |task: &Task| {
+            (task.node.is_none() && !task.status.state.is_terminal()).then(|| slot(task))
         };
-        self.on_node.add((node, task.id));
-        if task.is_active() {
+        let on_node = |task: &Task| task.node.map(|node| (node, task.id));
+        let held = |task: &Task| held_until(task).map(|time| (time, task.id));
+        self.slots.shift(before.map(slot), after.map(slot));
+        self.made.shift(before.and_then(made), after.and_then(made));
+        self.held.shift(before.and_then(held), after.and_then(held));
+        self.unplaced.shift(before.and_then(unplaced), after.and_then(unplaced));
+        self.on_node.shift(before.and_then(on_node), after.and_then(on_node));
+        let (old, new) = (before.map_or(&[][..], addresses), after.map_or(&[][..], addresses));
+        if old != new {
+            old.iter().for_each(|a| self.addresses.take(&(a.addr, a.network)));
+            new.iter().for_each(|a| self.addresses.add((a.addr, a.network)));
+        }
+        let (old, new) = (before.filter(is_seated), after.filter(is_seated));
+        if old.map(seat) != new.map(seat) {
+            old.into_iter().for_each(|task| self.unseat(task, spec));
+            new.into_iter().for_each(|task| self.seat(task, spec));
+        }
+        #[cfg(feature = "planted-bugs")]
+        self.free_again(before, after, spec);
+    }
+
+    /// A task that was told to stop gave back what it held; with this bug it does so twice.
+    #[cfg(feature = "planted-bugs")]
+    fn free_again(&mut self, before: Option<&Task>, after: Option<&Task>, spec: &ServiceSpec) {
+        use crate::planted::{Bug, is_planted};
+        let over = |task: &Task| task.status.state.is_terminal();
+        let ended = before.is_some_and(|t| !t.is_active() && !over(t)) && after.is_none_or(over);
+        let node = before.and_then(|task| task.node);
+        if let Some(node) = node.filter(|_| ended && is_planted(Bug::FreedTwice)) {
             let mut load = self.loads.get(&node).copied().unwrap_or_default();
-            load.tasks += 1;
-            load.cpus.0 = load.cpus.0.wrapping_add(spec.task.reservations.cpus.0);
-            load.memory.0 = load.memory.0.wrapping_add(spec.task.reservations.memory.0);
+            let reserved = &spec.task.reservations;
+            load.memory.0 = load.memory.0.saturating_sub(reserved.memory.0);
+            load.cpus.0 = load.cpus.0.saturating_sub(reserved.cpus.0);
             self.loads.insert(node, load);
-            self.spread.add((task.service, node));
-            host_ports(task).for_each(|(proto, port)| self.host_ports.add((node, proto, port)));
         }
     }
 
-    /// Takes a task out that was counted in just like that.
-    pub(crate) fn take_task(&mut self, task: &Task, spec: &ServiceSpec) {
-        self.slots.take(&(task.service, task.slot, task.id));
-        made(task).into_iter().for_each(|key| self.made.take(&key));
-        if let Some(time) = held_until(task) {
-            self.held.take(&(time, task.id));
+    /// Counts a task in on its node.
+    fn seat(&mut self, task: &Task, spec: &ServiceSpec) {
+        let Some(node) = task.node else { return };
+        let mut load = self.loads.get(&node).copied().unwrap_or_default();
+        load.tasks += 1;
+        load.cpus.0 = load.cpus.0.wrapping_add(spec.task.reservations.cpus.0);
+        load.memory.0 = load.memory.0.wrapping_add(spec.task.reservations.memory.0);
+        self.loads.insert(node, load);
+        self.spread.add((task.service, node));
+        host_ports(&task.ports).for_each(|(proto, port)| self.host_ports.add((node, proto, port)));
+    }
+
+    /// Takes a task out on its node that was counted in just like that.
+    fn unseat(&mut self, task: &Task, spec: &ServiceSpec) {
+        let Some(node) = task.node else { return };
+        let mut load = self.loads.get(&node).copied().unwrap_or_default();
+        load.tasks = load.tasks.saturating_sub(1);
+        // Wrapping, as it was added: sums of absurd reservations come back to zero too.
+        load.cpus.0 = load.cpus.0.wrapping_sub(spec.task.reservations.cpus.0);
+        load.memory.0 = load.memory.0.wrapping_sub(spec.task.reservations.memory.0);
+        if load == Load::default() {
+            self.loads.remove(&node);
+        } else {
+            self.loads.insert(node, load);
         }
-        if holds_addresses(task) {
-            task.addresses.iter().for_each(|a| self.addresses.take(&(a.addr, a.network)));
-        }
-        let Some(node) = task.node else {
-            self.unplaced.take(&(task.service, task.slot, task.id));
-            return;
-        };
-        self.on_node.take(&(node, task.id));
-        #[cfg(feature = "planted-bugs")]
-        if crate::planted::is_planted(crate::planted::Bug::FreedTwice)
-            && !task.is_active()
-            && task.status.state <= TaskState::Running
-            && let Some(load) = self.loads.get(&node).copied()
-        {
-            let reserved = &spec.task.reservations;
-            let memory = Bytes(load.memory.0.saturating_sub(reserved.memory.0));
-            let cpus = NanoCpus(load.cpus.0.saturating_sub(reserved.cpus.0));
-            self.loads.insert(node, Load { memory, cpus, ..load });
-        }
-        if task.is_active() {
-            let mut load = self.loads.get(&node).copied().unwrap_or_default();
-            load.tasks = load.tasks.saturating_sub(1);
-            // Wrapping, as it was added: sums of absurd reservations come back to zero too.
-            load.cpus.0 = load.cpus.0.wrapping_sub(spec.task.reservations.cpus.0);
-            load.memory.0 = load.memory.0.wrapping_sub(spec.task.reservations.memory.0);
-            if load == Load::default() {
-                self.loads.remove(&node);
-            } else {
-                self.loads.insert(node, load);
-            }
-            self.spread.take(&(task.service, node));
-            host_ports(task).for_each(|(proto, port)| self.host_ports.take(&(node, proto, port)));
-        }
+        self.spread.take(&(task.service, node));
+        host_ports(&task.ports)
+            .for_each(|(proto, port)| self.host_ports.take(&(node, proto, port)));
     }
 }
 
-/// A task holds its addresses until it ended, or until it is not wanted and never had a node.
-fn holds_addresses(task: &Task) -> bool {
-    !task.status.state.is_terminal() && (task.node.is_some() || task.is_wanted())
+/// Whether a task holds resources of a node.
+fn is_seated(task: &&Task) -> bool {
+    task.node.is_some() && task.is_active()
+}
+
+/// All that a task's hold on its node's resources depends on, beside its spec, which never changes.
+fn seat(task: &Task) -> (Option<Id<Node>>, &[PortConfig]) {
+    (task.node, &task.ports)
+}
+
+/// The addresses that a task holds: until it ended, or until it is not wanted and never had a node.
+fn addresses(task: &Task) -> &[TaskAddress] {
+    let holds = !task.status.state.is_terminal() && (task.node.is_some() || task.is_wanted());
+    if holds { &task.addresses } else { &[] }
 }
 
 fn is_global(service: &Service) -> bool {
@@ -240,7 +260,7 @@ fn ports(service: &Service) -> impl Iterator<Item = (Protocol, u16, PublishMode)
 }
 
 /// The ports a task holds on its node.
-fn host_ports(task: &Task) -> impl Iterator<Item = (Protocol, u16)> {
-    let held = task.ports.iter().filter(|p| p.mode == PublishMode::Host && p.published != 0);
+pub(crate) fn host_ports(ports: &[PortConfig]) -> impl Iterator<Item = (Protocol, u16)> {
+    let held = ports.iter().filter(|p| p.mode == PublishMode::Host && p.published != 0);
     held.map(|port| (port.protocol, port.published))
 }

@@ -22,7 +22,7 @@ use skep_api::{
 };
 
 pub use apply::{ApplyError, Event, Happened, TaskEvent, TaskHappened};
-pub(crate) use index::{Load, Progress, held_until, networks};
+pub(crate) use index::{Load, Progress, held_until, host_ports, networks};
 pub use snapshot::{KeptSpec, RestoreError, Snapshot};
 pub(crate) use table::not_found;
 pub use view::View;

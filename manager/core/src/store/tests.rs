@@ -144,6 +144,7 @@ fn a_tasks_parts_only_move_forward() {
         node: Some(Id::from_u128(node)),
         ports: Vec::new(),
         addresses: Vec::new(),
+        generic: Default::default(),
         status: TaskStatus::default(),
     };
     apply(&mut store, vec![assign(7)]).expect("ok");

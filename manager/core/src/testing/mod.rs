@@ -2,17 +2,25 @@
 //! of them. Every decision is applied, decided again (which must give nothing), and linted.
 //!
 //! ```text
-//! node n1 drain label.storage=raid     a node; again: it changes
+//! node n1 drain label.storage=raid     a node; again: it changes (`memory=1g`, `cpu=2`, `generic=gpu:2`,
+//!                                      `generic=gpu:a,b`)
 //! svc web replicas=2 port=80:8080      a service, by way of admission
+//! svc web mode=global                  ... `mode=global-job`, `mode=job:2/5`: two at once, five in all
 //! update web image=web:2               the service with these things changed
 //! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
-//! state web.1 failed "boom"            a report about the newest task of a slot (`web.1/a`: the oldest)
+//! update web update.parallelism=2      ... its update config; `rollback.order=start-first`
+//! state web.1 failed "boom"            a report about the newest task of a slot (`web.1/a`: the oldest;
+//!                                      `web.n1`: a global service's)
+//! history 2 | compat swarm             the swarm's settings
 //! rollback web                         the service as it was before its last update
+//! rollback web 3                       ... as it was three specs ago
 //! rm web | rm web.1 | rm secret key    a service, a task object, a secret gone
 //! wait 5                               so many seconds pass
 //! decide | run                         managers decide | ... and nodes do what they are told, until quiet
+//! obey 3                               one task, the third of those that could, does as it is told
 //! lead                                 a new leader: everything is dirty
 //! show | wake                          what there is | when to decide again
+//! status web                           how its update goes, and what it waits for
 //! ```
 
 mod lint;
@@ -22,8 +30,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use skep_api::{
-    Availability, Cluster as Swarm, ClusterSpec, Id, IdGen, Meta, Network, NetworkSpec, Node,
-    NodeDescription, NodeState, Slot, Task, TaskState, TaskStatus, Time,
+    Availability, Cluster as Swarm, ClusterSpec, Compat, Generic, Id, IdGen, Meta, Network,
+    NetworkSpec, Node, NodeDescription, NodeState, Slot, SpecVersion, Task, TaskState, TaskStatus,
+    Time, UpdateStatus,
 };
 
 pub(crate) use self::lint::lint;
@@ -32,7 +41,7 @@ use crate::{
     Change, Dirty, Entry, Key, Object, ServiceWrite, Store, View, admit_create_config,
     admit_create_network, admit_create_secret, admit_create_service, admit_remove_config,
     admit_remove_network, admit_remove_secret, admit_remove_service, admit_update_service, decide,
-    wake_at,
+    waits_for, wake_at,
 };
 
 /// A cluster under test.
@@ -53,10 +62,18 @@ pub(crate) fn cluster(script: &str) -> Cluster {
     cluster
 }
 
-/// Runs a script and compares what it showed.
+/// Runs a script and compares what it showed. Leaders that change before every decision, and so look
+/// at everything each time, make no difference.
 #[track_caller]
 pub(crate) fn check(script: &str, expected: expect_test::Expect) {
-    expected.assert_eq(&cluster(script).out);
+    let out = cluster(script).out;
+    expected.assert_eq(&out);
+    let decides = |line: &str| matches!(line.trim(), "decide" | "run");
+    let led: Vec<_> = script
+        .lines()
+        .map(|line| if decides(line) { format!("lead\n{line}") } else { line.to_owned() })
+        .collect();
+    assert_eq!(cluster(&led.join("\n")).out, out, "with leaders that change");
 }
 
 impl Cluster {
@@ -111,6 +128,14 @@ impl Cluster {
                 swarm.spec.task_history_limit = limit.parse().expect(limit);
                 self.apply(vec![Change::Update(Object::Cluster(swarm))]);
             }
+            ["compat", whose] => {
+                let mut swarm = self.view().cluster().expect("a swarm").clone();
+                swarm.spec.compat = match whose {
+                    "swarm" => Compat::Swarm,
+                    _ => Compat::Skep,
+                };
+                self.apply(vec![Change::Update(Object::Cluster(swarm))]);
+            }
             ["net", name] => {
                 let spec = NetworkSpec { name: name.to_owned(), ..NetworkSpec::default() };
                 let admitted = admit_create_network(&self.view(), spec, &mut self.ids);
@@ -161,6 +186,16 @@ impl Cluster {
                 let write = ServiceWrite::Rollback;
                 self.admitted(admit_update_service(&view, service.id, version, write));
             }
+            ["rollback", name, back] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                let back: usize = back.parse().expect(back);
+                let kept = service.history.len().checked_sub(back);
+                let to = kept.map_or(SpecVersion(4711), |at| service.history[at].version);
+                let write = ServiceWrite::RollbackTo(to);
+                let version = service.meta.version;
+                self.admitted(admit_update_service(&view, service.id, version, write));
+            }
             ["rm", "secret", name] => {
                 let view = self.view();
                 let id = view.secret_named(name).expect(name).id;
@@ -191,8 +226,16 @@ impl Cluster {
             }
             ["decide"] => drop(self.decide()),
             ["run"] => self.settle(),
+            ["obey", nth] => {
+                let view = self.view();
+                let reports: Vec<_> = view.tasks().filter_map(|task| obey(&view, task)).collect();
+                let nth: usize = nth.parse().expect(nth);
+                let report = reports.get(nth % reports.len().max(1)).cloned();
+                self.apply(report.into_iter().collect());
+            }
             ["lead"] => self.dirty = Dirty::everything(),
             ["show"] => self.show(),
+            ["status", name] => self.status(name),
             ["wake"] => {
                 let at = wake_at(&self.view()).map(|(time, _)| time.since(self.now).as_secs_f64());
                 let text = at.map_or("never".to_owned(), |at| format!("in {at:.1}"));
@@ -200,6 +243,41 @@ impl Cluster {
             }
             _ => panic!("what is `{line}`?"),
         }
+    }
+
+    /// Ids of tasks in a text, replaced by their slots and a letter for which they are in it.
+    fn with_tasks(&self, text: &str) -> String {
+        let view = self.view();
+        let mut tasks: Vec<_> = view.tasks().collect();
+        tasks.sort_by_key(|t| (t.service, t.slot, t.meta.created_at, t.id));
+        let tasks = tasks.iter().map(|task| {
+            let older = |t: &&&Task| (t.meta.created_at, t.id) < (task.meta.created_at, task.id);
+            let nth = tasks.iter().filter(|t| (t.service, t.slot) == (task.service, task.slot));
+            let letter = (b'a' + nth.filter(older).count() as u8) as char;
+            let name = view.service(task.service).map_or("?", |s| s.spec.name.as_str());
+            (task.id.to_string(), format!("{name}.{}/{letter}", task.slot))
+        });
+        tasks.fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
+    }
+
+    fn status(&mut self, name: &str) {
+        let view = self.view();
+        let service = view.service_named(name).expect(name);
+        let line = match &service.update_status {
+            None => "no update".to_owned(),
+            Some(UpdateStatus { state, slots, message, .. }) => {
+                format!("{} {slots} {message:?}", state.name())
+            }
+        };
+        let line = match waits_for(&view, service, self.now) {
+            None => line,
+            Some(wait) => {
+                let until = wait.until.map(|until| until.since(self.now).as_secs_f64());
+                format!("{line}, {wait}{}", until.map_or(String::new(), |s| format!(" for {s:.1}")))
+            }
+        };
+        let line = self.with_tasks(&line);
+        writeln!(self.out, "{name}: {line}").expect("a String");
     }
 
     fn admitted(&mut self, admitted: skep_api::Result<Vec<Change>>) {
@@ -256,6 +334,9 @@ impl Cluster {
                         Some(label) => {
                             node.spec.labels.insert(label.to_owned(), value.to_owned());
                         }
+                        None if key == "generic" => {
+                            generic(&mut node.description.generic, value);
+                        }
                         None if key == "memory" => {
                             node.description.memory = value.parse().expect(value)
                         }
@@ -276,7 +357,7 @@ impl Cluster {
         let view = self.view();
         let (service, slot) = place.split_once('.').expect(place);
         let service = view.service_named(service).expect(place);
-        let slot = Slot::Number(slot.parse().expect(slot));
+        let slot = self.slot(slot);
         let mut task = Task {
             ports: service.endpoint.ports.clone(),
             status: TaskStatus { state: spec::state(state), ..TaskStatus::default() },
@@ -286,6 +367,7 @@ impl Cluster {
         for word in rest {
             match word.split_once('=') {
                 Some(("desired", state)) => task.desired = spec::state(state),
+                Some(("given", value)) => generic(&mut task.generic, value),
                 Some(("ago", seconds)) => ago = seconds.parse().expect(seconds),
                 Some(("after", seconds)) => {
                     let by = std::time::Duration::from_secs(seconds.parse().expect(seconds));
@@ -314,14 +396,18 @@ impl Cluster {
         self.view().find_node(name).map_or_else(|_| Id::from_u128(99), |node| node.id)
     }
 
+    /// The slot of that number, or of the node of that name.
+    pub(crate) fn slot(&self, text: &str) -> Slot {
+        text.parse().map_or_else(|_| Slot::Node(self.node_id(text)), Slot::Number)
+    }
+
     /// The newest task of `web.1`, or the first one ever of `web.1/a`.
     pub(crate) fn find(&self, name: &str) -> Task {
         let view = self.view();
         let (place, letter) = name.split_once('/').unwrap_or((name, ""));
         let (service, slot) = place.split_once('.').expect(name);
         let service = view.service_named(service).expect(name).id;
-        let mut tasks: Vec<_> =
-            view.tasks_in(service, Slot::Number(slot.parse().expect(slot))).collect();
+        let mut tasks: Vec<_> = view.tasks_in(service, self.slot(slot)).collect();
         tasks.sort_by_key(|task| (task.meta.created_at, task.id));
         let nth = letter.bytes().next().map_or(tasks.len() - 1, |letter| (letter - b'a').into());
         tasks[nth].clone()
@@ -345,6 +431,11 @@ impl Cluster {
             let more = decide(&self.view(), again, self.now, ids).changes;
             assert_eq!(more, [], "deciding again gives nothing new");
         }
+        if let Some((at, why)) = wake_at(&self.view()) {
+            assert!(at > self.now, "{why}: that moment has passed");
+            let then = decide(&self.view(), &Dirty::new(), at, ids).changes;
+            assert_ne!(then, [], "{why}: nobody is woken for nothing");
+        }
         self.dirty = Dirty::new();
         lint(&self.view());
         let restored = Store::restore(self.view().snapshot());
@@ -354,7 +445,7 @@ impl Cluster {
 
     /// Managers decide and nodes do what they are told, at once, until nothing changes.
     pub(crate) fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..200 {
             self.decide();
             let view = self.view();
             let reports: Vec<_> = view.tasks().filter_map(|task| obey(&view, task)).collect();
@@ -373,14 +464,20 @@ impl Cluster {
         let mut tasks: Vec<_> = view.tasks().collect();
         tasks.sort_by_key(|t| (names.get(&t.service), t.slot, t.meta.created_at, t.id));
         for task in tasks {
-            let name = task.short_name(names.get(&task.service).unwrap_or(&"?"));
-            let node = task
-                .node
-                .map(|id| view.node(id).map_or("gone", |node| node.description.hostname.as_str()));
+            let host = |id| view.node(id).map_or("gone", |node| node.description.hostname.as_str());
+            let service = names.get(&task.service).unwrap_or(&"?");
+            let name = match task.slot {
+                Slot::Number(number) => format!("{service}.{number}"),
+                Slot::Node(node) => format!("{service}.{}", host(node)),
+            };
+            let node = task.node.map(host);
             let (state, desired) = (task.status.state.name(), task.desired.name());
             let mut line = format!("{name} {state} {}", node.unwrap_or("-"));
             if desired != "running" {
                 write!(line, " desired={desired}").expect("a String");
+            }
+            if task.job_iteration > 0 {
+                write!(line, " iteration={}", task.job_iteration).expect("a String");
             }
             if !task.status.err.is_empty() {
                 write!(line, " {:?}", task.status.err).expect("a String");
@@ -391,6 +488,17 @@ impl Cluster {
     }
 }
 
+/// `gpu:2`, or `gpu:a,b` by name; `gpu:` for none.
+fn generic(all: &mut BTreeMap<String, Generic>, text: &str) {
+    let (kind, value) = text.split_once(':').expect(text);
+    let names = || value.split(',').map(str::to_owned).collect();
+    match value.parse() {
+        _ if value.is_empty() => drop(all.remove(kind)),
+        Ok(count) => drop(all.insert(kind.to_owned(), Generic::Count(count))),
+        Err(_) => drop(all.insert(kind.to_owned(), Generic::Names(names()))),
+    }
+}
+
 /// What a node that does as it is told reports next about a task.
 fn obey(view: &View, task: &Task) -> Option<Change> {
     let node = view.node(task.node?)?;
@@ -398,6 +506,7 @@ fn obey(view: &View, task: &Task) -> Option<Change> {
         return None;
     }
     let state = match task.desired {
+        TaskState::Complete => TaskState::Running,
         desired if desired > TaskState::Running => TaskState::Shutdown,
         desired => desired,
     };

@@ -126,6 +126,28 @@ fn an_error_before_starting_rejects_and_one_after_it_fails() {
     ]);
 }
 
+/// A job's task is wanted to become COMPLETE, and takes the same way as one that is to be RUNNING.
+#[test]
+fn a_jobs_task_is_run_to_its_end() {
+    use TaskState::*;
+    let exited = |code| ended(Ending::Exited(code));
+    check(&[
+        (Complete, seen(Assigned, Run::Idle), "report accepted `accepted`"),
+        (Complete, seen(Preparing, Run::Idle), "prepare"),
+        (Complete, seen(Ready, Run::Prepared), "report starting `starting`"),
+        (Complete, seen(Starting, Run::Prepared), "start"),
+        (Complete, seen(Starting, Run::Running), "report running `started`"),
+        (Complete, seen(Running, Run::Running), "wait"),
+        (Complete, seen(Running, exited(0)), "report complete `finished` exit 0"),
+        (
+            Complete,
+            seen(Running, exited(7)),
+            "report failed `before` err `task: non-zero exit (7)` exit 7",
+        ),
+        (Complete, seen(Complete, exited(0)), "wait"),
+    ]);
+}
+
 #[test]
 fn a_run_that_ends_by_itself_is_complete_or_failed() {
     use TaskState::*;

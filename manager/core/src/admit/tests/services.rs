@@ -117,10 +117,6 @@ fn behaviour_92_mounts_have_absolute_targets_of_their_own() {
 
 #[test]
 fn what_is_not_done_yet_is_refused_and_not_ignored() {
-    for mode in [Mode::Global, Mode::GlobalJob] {
-        let text = format!("Unimplemented: service mode `{}` is not supported yet", mode.name());
-        assert_eq!(refused(|spec| spec.mode = mode), text);
-    }
     let health = |test: &str| {
         refused(|spec| {
             let test = vec![test.to_owned()];

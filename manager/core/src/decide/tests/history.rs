@@ -132,3 +132,67 @@ fn a_negative_limit_keeps_everything() {
     "#]],
     );
 }
+
+#[test]
+fn behaviour_45_only_slots_above_the_limit_are_trimmed() {
+    check(
+        "history 2
+         node n1
+         svc web replicas=2
+         svc all mode=global
+         svc old
+         task web.1 failed n1 ago=30 desired=shutdown
+         task web.1 failed n1 ago=20 desired=shutdown
+         task web.1 running n1 ago=10
+         task web.2 failed n1 ago=30 desired=shutdown
+         task web.2 running n1 ago=10
+         task all.n1 failed n1 ago=30 desired=shutdown
+         task all.n1 failed n1 ago=20 desired=shutdown
+         task all.n1 running n1 ago=10
+         task old.1 orphaned n1
+         rm old
+         lead
+         decide
+         show",
+        expect![[r#"
+            all.n1 failed n1 desired=shutdown
+            all.n1 running n1
+            web.1 failed n1 desired=shutdown
+            web.1 running n1
+            web.2 failed n1 desired=shutdown
+            web.2 running n1
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn attempts_are_kept_whatever_the_limit() {
+    check(
+        "history 1
+         node n1
+         svc web attempts=2 window=1000 delay=0
+         run
+         state web.1 failed
+         run
+         state web.1 failed
+         run
+         node n1 drain
+         node n2
+         run
+         show
+         state web.1 failed
+         run
+         show",
+        expect![[r#"
+            web.1 failed n1 desired=shutdown
+            web.1 shutdown n1 desired=shutdown
+            web.1 running n2
+            --
+            web.1 failed n1 desired=shutdown
+            web.1 shutdown n1 desired=shutdown
+            web.1 failed n2 desired=shutdown
+            --
+        "#]],
+    );
+}

@@ -1,9 +1,14 @@
 //! What managers decide, as tables. Numbers are those of semantics part 14.
 
 mod addresses;
+mod enforcer;
+mod everywhere;
+mod globals;
 mod history;
+mod jobs;
 mod placing;
 mod properties;
 mod replicas;
 mod restarts;
+mod rolling;
 mod updates;
