@@ -25,8 +25,8 @@ const START: Time = Time::from_secs(1_000_000);
 /// How long an entry takes to be written at most.
 const WRITE_MAX_MS: u64 = 200;
 /// How long a cluster without faults may take to come to rest: the longest waits of the cores are
-/// a minute for an old task to stop and the start deadline of an update, ten minutes each slot.
-const HEAL_MAX: Duration = Duration::from_secs(4 * 3600);
+/// a minute for an old task to stop and the start deadline of an update, ten minutes.
+const HEAL_MAX: Duration = Duration::from_secs(3600);
 /// How many entries one tick writes at most; more is a loop that feeds itself.
 const ENTRIES_A_TICK_MAX: usize = 2_000;
 /// What a node that was gone for so long has lost: a little more than a day.
@@ -573,7 +573,7 @@ impl World {
         });
         let nodes = self.agents.values().filter_map(|agent| agent.worker.as_ref()?.next());
         let next = lead.into_iter().chain(nodes).min();
-        let most = self.now.after(Duration::from_millis(250));
+        let most = self.now.after(Duration::from_millis(900));
         next.map_or(most, |next| next.min(most)).max(soon)
     }
 }

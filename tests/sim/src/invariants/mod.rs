@@ -24,6 +24,7 @@ mod start_first;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use skep_api::{Id, Node, Service, Slot, Task, Time, UpdateConfig, UpdateOrder, UpdateState};
 use skep_manager_core::View;
@@ -54,6 +55,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// How often a leader that goes on resting is looked at.
+const REST_LOOK: Duration = Duration::from_secs(5);
+
 /// What a check comes to: nothing, or what is wrong in words.
 type Checked = Result<(), String>;
 
@@ -70,7 +74,8 @@ pub(crate) enum Rest {
 pub(crate) struct Invariants {
     attempts: attempts::Attempts,
     runs: runs::Runs,
-    rested_at: u64,
+    /// The store's version and the time when a leader was seen to rest last.
+    rested: (u64, Time),
     /// Those that are not looked at.
     without: Vec<String>,
 }
@@ -123,9 +128,10 @@ impl Invariants {
         let checked = self.runs.check(view, now, agents);
         self.named("runs", checked)?;
         if let Rest::Since(time) = rest {
-            self.named("deadlines", deadlines::at_rest(view, time))?;
-            if self.rested_at != view.version() {
-                self.rested_at = view.version();
+            let moved = self.rested.0 != view.version();
+            if moved || time.since(self.rested.1) >= REST_LOOK {
+                self.rested = (view.version(), time);
+                self.named("deadlines", deadlines::at_rest(view, time))?;
                 self.named("history", history::at_rest(view))?;
             }
         }
@@ -133,7 +139,7 @@ impl Invariants {
     }
 
     /// Time went by that nobody noticed.
-    pub(crate) fn sleep(&mut self, by: std::time::Duration) {
+    pub(crate) fn sleep(&mut self, by: Duration) {
         self.runs.sleep(by);
     }
 
