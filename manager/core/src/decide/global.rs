@@ -32,7 +32,9 @@ use skep_api::{
 };
 
 use super::outdated::Outdated;
-use super::{PASS_CHANGES_MAX, constraint, restart};
+use super::replicated::removed;
+use super::restart::{self, shut};
+use super::{PASS_CHANGES_MAX, constraint};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -92,7 +94,7 @@ pub(crate) fn is_open(view: &View, service: &Service, slot: Slot) -> bool {
     view.node(node).is_some_and(|node| door(service, node) == Door::Open)
 }
 
-/// A task for a slot that has no live one; held as long as the ones before it may still run.
+/// A task for a slot whose other tasks are on their way out; held as long as they may still run.
 pub(crate) fn fill(
     view: &View,
     service: &Service,
@@ -131,9 +133,7 @@ fn one_node(
             let old = |task: &&&Task| is_replaced(service, outdated, task);
             changes.extend(wanted.iter().filter(old).map(|task| shut(task)));
             if wanted.iter().all(|task| is_replaced(service, outdated, task)) {
-                let desired = TaskState::Ready;
-                let making = Making { slot, origin: Origin::Fill, desired, start_after: Some(now) };
-                changes.push(new_task(ids.next(), service, making));
+                changes.push(fill(view, service, slot, now, ids));
             }
             changes
         }
@@ -170,14 +170,4 @@ fn leave_gone_nodes(view: &View, service: &Service) -> Vec<Change> {
 
 fn leave(view: &View, service: &Service, node: Id<Node>) -> Vec<Change> {
     view.tasks_in(service.id, Slot::Node(node)).filter_map(removed).collect()
-}
-
-/// Tells a task to end and to be forgotten, unless it was told.
-pub(crate) fn removed(task: &Task) -> Option<Change> {
-    let told = task.desired >= TaskState::Remove;
-    (!told).then_some(Change::TaskDesired { task: task.id, desired: TaskState::Remove })
-}
-
-fn shut(task: &Task) -> Change {
-    Change::TaskDesired { task: task.id, desired: TaskState::Shutdown }
 }

@@ -21,7 +21,8 @@ use std::collections::BTreeSet;
 
 use skep_api::{Id, IdGen, Mode, NodeState, Service, Slot, Task, TaskState, Time};
 
-use super::global::{Door, door, fill, removed};
+use super::global::{Door, door, fill};
+use super::replicated::removed;
 use super::{PASS_CHANGES_MAX, SlotKey, restart};
 use crate::change::Change;
 use crate::store::View;
