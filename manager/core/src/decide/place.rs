@@ -273,5 +273,6 @@ pub(crate) fn verdicts<'a>(view: &'a View, task: &Task) -> Vec<(&'a Node, Option
 
 /// Whether a task that waits is never tried again: see [`is_stranded`].
 pub(crate) fn is_forgotten(view: &View, task: &Task) -> bool {
-    waits(task) && is_stranded(view.service(task.service), task, view.compat())
+    let waits = task.node.is_none() && task.status.state == TaskState::Pending;
+    waits && task.is_wanted() && is_stranded(view.service(task.service), task, view.compat())
 }
