@@ -69,10 +69,6 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Record> Table<T> {
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     pub(crate) fn get(&self, id: Id<T>) -> Option<&Arc<T>> {
         self.rows.get(&id)
     }
