@@ -202,8 +202,13 @@ impl Tables {
                 let stored = self.nodes.check_update(o)?;
                 let same = stored.status.state == o.status.state;
                 let since = if same { stored.status.since } else { self.time };
+                let spec_version = if stored.spec == o.spec {
+                    stored.status.spec_version
+                } else {
+                    SpecVersion(stored.meta.version)
+                };
                 let mut node = Node { meta: meta(&stored.meta), ..o.clone() };
-                node.status.since = since;
+                (node.status.since, node.status.spec_version) = (since, spec_version);
                 self.put_node(node);
             }
             Object::Network(o) => update(&mut self.networks, o, meta)?,

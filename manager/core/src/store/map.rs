@@ -400,6 +400,14 @@ impl<K: Ord + Clone> Counts<K> {
         self.0.from(key).map(|(key, _)| key)
     }
 
+    /// The keys from `key` on, in order, and how often each is there.
+    pub(crate) fn counts_from<'a>(
+        &'a self,
+        key: &K,
+    ) -> impl Iterator<Item = (&'a K, u32)> + Clone + use<'a, K> {
+        self.0.from(key).map(|(key, count)| (key, *count))
+    }
+
     /// The last key that is at most `key`.
     pub(crate) fn last_to(&self, key: &K) -> Option<&K> {
         self.0.last_to(key).map(|(key, _)| key)

@@ -360,9 +360,38 @@ impl View {
         self.0.index.spread.get(&(service, node)).into()
     }
 
-    /// Whether an active task holds a port on a node.
-    pub(crate) fn host_port_taken(&self, node: Id<Node>, protocol: Protocol, port: u16) -> bool {
-        self.0.index.host_ports.get(&(node, protocol, port)) > 0
+    /// What the active tasks of each node keep for themselves, by node; not of nodes without any.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = (Id<Node>, Load)> {
+        self.0.index.loads.iter().map(|(node, load)| (*node, *load))
+    }
+
+    /// On which nodes a service has active tasks, and how many.
+    pub(crate) fn spread_of(
+        &self,
+        service: Id<Service>,
+    ) -> impl Iterator<Item = (Id<Node>, u64)> + Clone {
+        let counts = self.0.index.spread.counts_from(&(service, Id::from_u128(0)));
+        counts
+            .take_while(move |(key, _)| key.0 == service)
+            .map(|(key, count)| (key.1, count.into()))
+    }
+
+    /// The nodes where tasks of that version of a service's spec failed or were rejected since then,
+    /// once a failure. A task that was meant for its node is none of the node's failures.
+    pub(crate) fn failures(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        since: Time,
+    ) -> impl Iterator<Item = Id<Node>> {
+        let keys = self.0.index.failed.from(&(service, version, since, Id::from_u128(0)));
+        keys.take_while(move |key| (key.0, key.1) == (service, version))
+            .filter_map(|key| self.task(key.3).and_then(|task| task.node))
+    }
+
+    /// How many active tasks hold a port on a node.
+    pub(crate) fn host_port_holders(&self, node: Id<Node>, protocol: Protocol, port: u16) -> u64 {
+        self.0.index.host_ports.get(&(node, protocol, port)).into()
     }
 }
 

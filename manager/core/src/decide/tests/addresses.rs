@@ -59,6 +59,20 @@ fn behaviour_134_a_service_keeps_its_virtual_address_until_it_asks_for_none() {
 }
 
 #[test]
+fn behaviour_134_and_137_what_a_removed_service_held_is_free_once_its_last_task_is_gone() {
+    let mut cluster = cluster("node n1\nnet front\nsvc web net=front\nrun\nrm web\ndecide");
+    let held = |cluster: &Cluster| {
+        let view = cluster.view();
+        (view.tasks_len(), view.addresses().keys().count())
+    };
+    assert_eq!(held(&cluster), (1, 1), "the service is gone, its task is told to end");
+    cluster.run("run");
+    assert_eq!(held(&cluster), (0, 0));
+    cluster.run("rm net front\ndecide");
+    assert!(cluster.view().network_named("front").is_none(), "and so is its network");
+}
+
+#[test]
 fn a_network_that_is_full_leaves_its_tasks_new_until_one_leaves() {
     // A /24 has 253 addresses to give: one is the service's.
     let mut cluster = cluster("node n1\nnet front\nsvc web net=front replicas=254\nrun");

@@ -772,7 +772,9 @@ fn specs_written_in_quick_succession_take_no_more_slots_down_than_may_be() {
          wait 5
          run
          status web";
-    check(script, expect![[r#"
+    check(
+        script,
+        expect![[r#"
         web.1 running n1 desired=shutdown
         web.1 assigned n1 desired=shutdown
         web.1 assigned n1 desired=ready
@@ -781,8 +783,11 @@ fn specs_written_in_quick_succession_take_no_more_slots_down_than_may_be() {
         --
         web: updating 2 "update in progress", waiting for task web.1/c to run for 660.0
         web: completed 2 "update completed"
-    "#]]);
-    check(&format!("compat swarm\n{script}"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("compat swarm\n{script}"),
+        expect![[r#"
         web.1 running n1 desired=shutdown
         web.1 assigned n1 desired=ready
         web.2 running n1 desired=shutdown
@@ -792,7 +797,8 @@ fn specs_written_in_quick_succession_take_no_more_slots_down_than_may_be() {
         --
         web: updating 2 "update in progress", waiting for task web.3/b to run
         web: completed 2 "update completed"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1056,6 +1062,33 @@ fn a_global_service_is_updated_at_the_same_pace_but_for_paused_nodes() {
             all.n3 running n3
             --
             all: completed 2 "update completed"
+        "#]],
+    );
+}
+
+#[test]
+fn a_global_services_old_task_stays_until_the_new_one_runs_though_the_update_is_over() {
+    check(
+        "node n1
+         svc all mode=global update.order=start-first
+         run
+         update all image=web:2
+         decide
+         compat swarm
+         update all label=x
+         decide
+         show
+         status all
+         run
+         show",
+        expect![[r#"
+            all.n1 running n1
+            all.n1 assigned n1
+            --
+            all: completed 1 "update completed"
+            all.n1 shutdown n1 desired=shutdown
+            all.n1 running n1
+            --
         "#]],
     );
 }
