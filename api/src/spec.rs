@@ -55,6 +55,11 @@ impl Default for Mode {
 }
 
 impl Mode {
+    /// Whether its tasks run to completion.
+    pub const fn is_job(&self) -> bool {
+        matches!(self, Self::ReplicatedJob { .. } | Self::GlobalJob)
+    }
+
     /// The mode's name in tables: `replicated`, `global`, `replicated job`, `global job`.
     pub const fn name(&self) -> &'static str {
         match self {

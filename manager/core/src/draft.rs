@@ -22,6 +22,8 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(view: &View, now: Time) -> Self {
         let trial = Trial::new(view, now);
+        // The moment that its changes will be stamped with, if they are applied right away.
+        let now = trial.view().time();
         Self { trial, now, changes: Vec::new(), places: BTreeMap::new() }
     }
 
@@ -33,6 +35,11 @@ impl Draft {
     /// The moment that is decided for.
     pub(crate) fn now(&self) -> Time {
         self.now
+    }
+
+    /// How many changes there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
     }
 
     /// Adds changes; returns what they do.

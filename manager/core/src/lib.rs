@@ -31,6 +31,7 @@ mod draft;
 mod expand;
 mod explain;
 mod path;
+mod revise;
 mod status;
 mod store;
 #[cfg(test)]
@@ -45,8 +46,12 @@ pub use admit::{
 };
 pub use assign::{assignments, diff, grant};
 pub use change::{Change, ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, Entry, Key, Object};
-pub use decide::{Decision, Dirty, decide, is_up_to_date, wake_at};
+pub use decide::{
+    Decision, Dirty, PASS_CHANGES_MAX, UpdateReason, UpdateWait, decide, is_up_to_date, start_at,
+    waits_for, wake_at,
+};
 pub use explain::{Explanation, explain_service, explain_task};
+pub use revise::REVISIONS_MAX;
 pub use status::{ServiceStatus, service_status, service_status_of};
 pub use store::{
     ApplyError, Event, Happened, KeptSpec, RestoreError, Snapshot, Store, TaskEvent, TaskHappened,

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use skep_api::{
-    Error, ErrorKind, Id, IdGen, JobStatus, Mode, Result, Service, ServiceSpec, SpecVersion,
+    Error, ErrorKind, Id, IdGen, JobStatus, Mode, Result, Service, ServiceSpec, SpecVersion, Time,
+    UpdateState, UpdateStatus,
 };
 
 use super::{Admitted, out_of_sequence, port, reference, spec};
 use crate::change::{Change, Key, Object};
+use crate::decide::outdated_slots;
+use crate::revise::revise;
 use crate::store::{View, not_found};
 
 /// What a user wants a service to become.
@@ -17,6 +20,8 @@ pub enum ServiceWrite {
     Spec(Box<ServiceSpec>),
     /// What it was before its last change: the two specs change places.
     Rollback,
+    /// What it was at that version of its spec.
+    RollbackTo(SpecVersion),
 }
 
 /// Admits a new service. References without ids are looked up by name.
@@ -59,7 +64,10 @@ pub fn admit_update_service(
                 let message = format!("service {id} does not have a previous spec");
                 Error::new(ErrorKind::FailedPrecondition, message)
             })?;
-            draft_update(view, service, previous.as_ref().clone())?
+            draft_rollback(view, service, previous)?
+        }
+        ServiceWrite::RollbackTo(version) => {
+            draft_rollback(view, service, revision(service, version)?)?
         }
     };
     if let [Change::Update(Object::Service(next))] = changes.as_slice()
@@ -123,15 +131,46 @@ pub(super) fn draft_update(
     if spec == *service.spec {
         return Ok(Vec::new());
     }
-    let next = Service {
-        spec: Arc::new(spec),
-        spec_version: SpecVersion(service.meta.version),
-        previous: Some(Arc::clone(&service.spec)),
-        update_status: None,
-        job: next_iteration(service),
-        ..service.clone()
-    };
+    let job = next_iteration(service);
+    let next = Service { job, ..revise(view, service, Arc::new(spec)) };
     Ok(vec![Change::Update(Object::Service(next))])
+}
+
+/// A change back to a spec that the service had. Its tasks follow under that spec's rollback config.
+fn draft_rollback(view: &View, service: &Service, spec: &ServiceSpec) -> Result<Vec<Change>> {
+    let mut changes = draft_update(view, service, spec.clone())?;
+    if let [Change::Update(Object::Service(next))] = changes.as_mut_slice()
+        && !next.spec.mode.is_job()
+    {
+        next.update_status = Some(UpdateStatus {
+            state: UpdateState::RollbackStarted,
+            // The store stamps when.
+            started_at: Time::ZERO,
+            completed_at: None,
+            message: "manually requested rollback".to_owned(),
+            slots: outdated_slots(view, next),
+        });
+    }
+    Ok(changes)
+}
+
+/// A spec that the service had, by its version.
+fn revision(service: &Service, version: SpecVersion) -> Result<&ServiceSpec> {
+    if version == service.spec_version {
+        return Ok(&service.spec);
+    }
+    let kept = service.history.iter().find(|revision| revision.version == version);
+    kept.map(|revision| revision.spec.as_ref()).ok_or_else(|| {
+        let name = &service.spec.name;
+        let versions: Vec<_> = service.history.iter().map(|r| r.version.0.to_string()).collect();
+        let has = match versions.as_slice() {
+            [] => "it has no older ones".to_owned(),
+            versions => format!("it has {}", versions.join(", ")),
+        };
+        let message = format!("service {name} has no spec of version {}: {has}", version.0);
+        Error::new(ErrorKind::NotFound, message)
+            .hint(format!("`skep service history {name}` shows what there is to go back to"))
+    })
 }
 
 /// A job that is updated starts over, even if nothing of it changes (semantics part 3.7). A stack that

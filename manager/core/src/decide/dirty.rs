@@ -13,6 +13,8 @@ use crate::store::{Event, Happened, TaskEvent, TaskHappened, View};
 pub struct Dirty {
     everything: bool,
     pub(super) services: BTreeSet<Id<Service>>,
+    /// Services whose update has more to do right away.
+    pub(super) updates: BTreeSet<Id<Service>>,
     pub(super) slots: BTreeSet<(Id<Service>, Slot)>,
     pub(super) nodes: BTreeSet<Id<Node>>,
     pub(super) networks: BTreeSet<Id<Network>>,
@@ -37,12 +39,17 @@ impl Dirty {
     /// Marks what an event may have changed decisions about.
     pub fn mark(&mut self, event: &Event) {
         match *event {
+            // What managers write of a service makes no difference to its tasks, and updates that
+            // are under way are looked at in every pass.
+            Event::Object { key: Key::Service(_), happened: Happened::Noted } => {}
             Event::Object { key: Key::Service(id), .. } => drop(self.services.insert(id)),
             Event::Object { key: Key::Node(id), .. } => drop(self.nodes.insert(id)),
             // A new network wants a subnet; one that is gone leaves a subnet.
             Event::Object { key: Key::Network(id), happened } if happened != Happened::Updated => {
                 self.networks.insert(id);
             }
+            // Its settings say how everything is decided.
+            Event::Object { key: Key::Cluster(_), .. } => self.everything = true,
             Event::Object { .. } => {}
             Event::Task(TaskEvent { service, slot, happened, .. }) => {
                 self.slots.insert((service, slot));
@@ -57,6 +64,7 @@ impl Dirty {
     pub fn merge(&mut self, other: &Self) {
         self.everything |= other.everything;
         self.services.extend(&other.services);
+        self.updates.extend(&other.updates);
         self.slots.extend(&other.slots);
         self.nodes.extend(&other.nodes);
         self.networks.extend(&other.networks);

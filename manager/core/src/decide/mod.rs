@@ -10,6 +10,7 @@ pub(crate) mod constraint;
 mod dirty;
 mod endpoint;
 mod filter;
+mod flight;
 mod generic;
 pub(crate) mod global;
 mod job;
@@ -24,6 +25,9 @@ mod seat;
 mod subnet;
 #[cfg(test)]
 mod tests;
+mod update;
+
+use std::collections::BTreeSet;
 
 use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
 
@@ -31,10 +35,18 @@ pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
 pub use self::outdated::is_up_to_date;
 pub(crate) use self::place::{is_forgotten, verdicts};
+pub use self::restart::start_at;
 pub(crate) use self::subnet::first_subnet;
+pub(crate) use self::update::outdated_slots;
+pub use self::update::{UpdateReason, UpdateWait, waits_for};
 use crate::change::Change;
 use crate::draft::Draft;
 use crate::store::View;
+
+/// How many changes a pass makes before it leaves the rest to the next one (a few more, since what
+/// was begun is finished): 50 raft entries, so that a service of a million tasks neither fills the
+/// memory nor keeps all others waiting.
+pub const PASS_CHANGES_MAX: usize = 10_000;
 
 /// What was decided.
 #[derive(Debug, Default)]
@@ -42,118 +54,208 @@ pub struct Decision {
     /// What is to change, in the order in which it can be applied. A caller that cuts the list into
     /// entries keeps the order; what was not stored is decided again, since its keys stay dirty.
     pub changes: Vec<Change>,
-    /// What is still dirty once the changes are applied: one pass makes so many changes at most
-    /// that a service of a million tasks does not hold up all others, nor fill the memory.
+    /// What is still dirty once the changes are applied, [`PASS_CHANGES_MAX`] being reached or a
+    /// service having gone back to the spec before.
     pub left: Dirty,
 }
 
 /// Decides what is to change.
 pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decision {
-    let mut dirty = dirty.spelt_out(view);
-    let mut draft = Draft::new(view, now.max(view.time()));
-    let mut left = Left::default();
-    if !std::mem::take(&mut dirty.networks).is_empty() {
-        let view = draft.view();
-        let changes = subnet::allocate(&view);
-        add(&mut draft, &mut dirty, view, changes);
+    let mut pass = Pass {
+        draft: Draft::new(view, now.max(view.time())),
+        dirty: dirty.spelt_out(view),
+        left: Dirty::new(),
+        ids,
+    };
+    if !std::mem::take(&mut pass.dirty.networks).is_empty() {
+        pass.step(|view, _, _| subnet::allocate(view));
     }
-    for node in &dirty.nodes {
-        dirty.services.extend(nodes::services_to_compare(&draft.view(), *node));
-    }
-    dirty.nodes.extend(nodes::due(&draft.view(), draft.now()));
-    let mut jobs = job::jobs(&draft.view(), &dirty.services, &[]);
-    if !dirty.nodes.is_empty() {
-        jobs.extend(job::on_all_nodes(&draft.view()));
-    }
-    for service in std::mem::take(&mut dirty.services) {
-        let view = draft.view();
-        let changes = match view.service(service) {
-            Some(service) if service.spec.mode == Mode::Global => {
-                global::reconcile(&view, service, draft.now(), ids)
-            }
-            _ => replicated::reconcile(&view, service, draft.now(), ids),
-        };
-        left.note(service, &changes);
-        add(&mut draft, &mut dirty, view, changes);
-        let view = draft.view();
-        let changes = endpoint::allocate(&view, service);
-        add(&mut draft, &mut dirty, view, changes);
-    }
-    // After the services: a task that an update replaces is to stop in order, and is not thrown out
-    // for constraints that it was not made with.
-    for node in std::mem::take(&mut dirty.nodes) {
-        let view = draft.view();
-        let changes = global::on_node(&view, node, draft.now(), ids);
-        add(&mut draft, &mut dirty, view, changes);
-        let view = draft.view();
-        dirty.slots.extend(nodes::slots_of_unfit(&view, node));
-        let changes = nodes::reconcile(&view, node, draft.now());
-        add(&mut draft, &mut dirty, view, changes);
-    }
-    dirty.slots.extend(restart::due(&draft.view(), draft.now()));
-    for (service, slot) in dirty.slots.clone() {
-        let view = draft.view();
-        let changes = restart::reconcile(&view, (service, slot), draft.now(), ids);
-        add(&mut draft, &mut dirty, view, changes);
-    }
+    // Before all else: an update that goes back writes its service.
+    pass.updates();
+    let mut jobs = pass.services();
+    pass.nodes();
+    pass.slots();
     // After the restarts: what these gave up makes room for the slots that wait for their turn.
-    jobs.extend(job::jobs(&draft.view(), &[], &dirty.slots));
-    for service in jobs {
-        let view = draft.view();
-        let Some(service) = view.service(service) else { continue };
-        let changes = job::reconcile(&view, service, draft.now(), ids);
-        left.note(service.id, &changes);
-        add(&mut draft, &mut dirty, view, changes);
-    }
-    for service in endpoint::waiting(&draft.view()) {
-        let view = draft.view();
-        let changes = endpoint::allocate(&view, service);
-        add(&mut draft, &mut dirty, view, changes);
-    }
-    let view = draft.view();
-    let changes = endpoint::allocate_tasks(&view);
-    add(&mut draft, &mut dirty, view, changes);
-    let view = draft.view();
-    let changes = place::schedule(&view, draft.now());
-    add(&mut draft, &mut dirty, view, changes);
-    for (service, slot) in dirty.slots.clone() {
-        let view = draft.view();
-        let changes = reap::reconcile(&view, (service, slot));
-        add(&mut draft, &mut dirty, view, changes);
-    }
-    Decision { changes: draft.finish(), left: left.0 }
+    jobs.extend(job::jobs(&pass.draft.view(), &[], &pass.dirty.slots));
+    pass.jobs(jobs);
+    // Again: what the restarts told to stop is no longer in flight.
+    pass.updates();
+    pass.place();
+    pass.reap();
+    pass.left.services.append(&mut pass.dirty.services);
+    Decision { changes: pass.draft.finish(), left: pass.left }
 }
 
 /// When [`decide`] is to be called though nothing happened, and why.
 pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
-    [restart::wake_at(view), nodes::wake_at(view)].into_iter().flatten().min()
-}
-
-/// How many changes a reconciler makes at most before the other services get their turn. Ten raft
-/// entries and a bit: a pass stays short.
-const STEP_CHANGES_MAX: usize = 2_500;
-
-/// What a pass does not finish.
-#[derive(Default)]
-struct Left(Dirty);
-
-impl Left {
-    /// A reconciler that made as many changes as it may has more to do.
-    fn note(&mut self, service: Id<Service>, changes: &[Change]) {
-        if changes.len() >= STEP_CHANGES_MAX {
-            self.0.services.insert(service);
-        }
-    }
+    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view)]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// A slot of a service.
 type SlotKey = (Id<Service>, Slot);
 
-/// Adds a reconciler's changes and marks what they touch. Takes the view that it looked at, since
-/// the draft is only written in place once nobody looks at it any more.
-fn add(draft: &mut Draft, dirty: &mut Dirty, view: View, changes: Vec<Change>) {
-    drop(view);
-    for event in draft.add(changes) {
-        dirty.mark(&event);
+/// One pass: what it decided so far, and what it has still to look at.
+struct Pass<'a> {
+    draft: Draft,
+    dirty: Dirty,
+    left: Dirty,
+    ids: &'a mut IdGen,
+}
+
+impl Pass<'_> {
+    /// Adds what a reconciler decides and marks what that touches. Returns how many changes it were.
+    fn step(&mut self, decide: impl FnOnce(&View, Time, &mut IdGen) -> Vec<Change>) -> usize {
+        // The draft is only written in place once nobody looks at it any more.
+        let view = self.draft.view();
+        let changes = decide(&view, self.draft.now(), self.ids);
+        drop(view);
+        let made = changes.len();
+        for event in self.draft.add(changes) {
+            self.dirty.mark(&event);
+        }
+        made
     }
+
+    /// Takes the updates that are under way further. There are few, each costs what is in flight,
+    /// and any of them may have waited for just this moment: so all of them are looked at.
+    fn updates(&mut self) {
+        let all: Vec<_> = self.draft.view().updating().map(|service| service.id).collect();
+        for id in all {
+            self.update(id);
+        }
+    }
+
+    fn update(&mut self, id: Id<Service>) {
+        let made = self.step(|view, now, ids| {
+            view.service(id).map_or_else(Vec::new, |s| update::reconcile(view, s, now, ids))
+        });
+        if made >= update::STEP_SLOTS_MAX {
+            self.left.updates.insert(id);
+        }
+    }
+
+    /// Decides about services; returns those that are jobs, for later.
+    fn services(&mut self) -> BTreeSet<Id<Service>> {
+        let view = self.draft.view();
+        self.dirty.nodes.extend(nodes::due(&view, self.draft.now()));
+        for node in &self.dirty.nodes {
+            self.dirty.services.extend(nodes::services_to_compare(&view, *node));
+        }
+        let mut jobs = job::jobs(&view, &self.dirty.services, &[]);
+        if !self.dirty.nodes.is_empty() {
+            jobs.extend(job::on_all_nodes(&view));
+        }
+        drop(view);
+        for id in std::mem::take(&mut self.dirty.services) {
+            if self.draft.len() >= PASS_CHANGES_MAX {
+                self.left.services.insert(id);
+                continue;
+            }
+            let made = self.step(|view, now, ids| service(view, id, now, ids));
+            if made >= PASS_CHANGES_MAX {
+                self.left.services.insert(id);
+            }
+            self.step(|view, now, _| {
+                view.service(id).map_or_else(Vec::new, |s| update::begin(view, s, now))
+            });
+            self.update(id);
+            self.dirty.slots.extend(restart::crowded(&self.draft.view(), id));
+            self.step(|view, _, _| endpoint::allocate(view, id));
+        }
+        jobs
+    }
+
+    /// Decides about nodes. After the services: a task that an update replaces is to stop in order,
+    /// and is not thrown out for constraints that it was not made with.
+    fn nodes(&mut self) {
+        for node in std::mem::take(&mut self.dirty.nodes) {
+            if self.draft.len() >= PASS_CHANGES_MAX {
+                self.left.nodes.insert(node);
+                continue;
+            }
+            self.step(|view, now, ids| global::on_node(view, node, now, ids));
+            self.dirty.slots.extend(nodes::slots_of_unfit(&self.draft.view(), node));
+            self.step(|view, now, _| nodes::reconcile(view, node, now));
+        }
+    }
+
+    /// Replaces what ended or lost its node, and starts what waited for long enough.
+    fn slots(&mut self) {
+        self.dirty.slots.extend(restart::due(&self.draft.view(), self.draft.now()));
+        for slot in self.dirty.slots.clone() {
+            if self.draft.len() >= PASS_CHANGES_MAX {
+                self.left.slots.insert(slot);
+                continue;
+            }
+            self.step(|view, now, ids| restart::reconcile(view, slot, now, ids));
+            if restart::is_bare(&self.draft.view(), slot, self.draft.now()) {
+                self.left.services.insert(slot.0);
+            }
+        }
+    }
+
+    fn jobs(&mut self, jobs: BTreeSet<Id<Service>>) {
+        for id in jobs {
+            if self.draft.len() >= PASS_CHANGES_MAX {
+                self.left.services.insert(id);
+                continue;
+            }
+            let made = self.step(|view, now, ids| {
+                let found = view.service(id).map(|job| job::reconcile(view, job, now, ids));
+                cut(found.unwrap_or_default())
+            });
+            if made >= PASS_CHANGES_MAX {
+                self.left.services.insert(id);
+            }
+        }
+    }
+
+    /// Gives addresses and nodes to what has none.
+    fn place(&mut self) {
+        for service in endpoint::waiting(&self.draft.view()) {
+            self.step(|view, _, _| endpoint::allocate(view, service));
+        }
+        self.step(|view, _, _| endpoint::allocate_tasks(view));
+        self.step(|view, now, _| place::schedule(view, now));
+    }
+
+    /// Forgets the tasks that slots have too many of.
+    fn reap(&mut self) {
+        for slot in self.dirty.slots.clone() {
+            if self.draft.len() >= PASS_CHANGES_MAX {
+                self.left.slots.insert(slot);
+                continue;
+            }
+            let made = self.step(|view, _, _| reap::reconcile(view, slot));
+            // An update no longer waits for what is forgotten.
+            let view = self.draft.view();
+            if made > 0 && view.updating().any(|service| service.id == slot.0) {
+                self.left.updates.insert(slot.0);
+            }
+        }
+    }
+}
+
+/// What its mode makes of a service. Jobs have their turn after the restarts.
+fn service(view: &View, id: Id<Service>, now: Time, ids: &mut IdGen) -> Vec<Change> {
+    let changes = match view.service(id) {
+        None => replicated::remove_all(view, id),
+        Some(service) => match service.spec.mode {
+            Mode::Replicated { replicas } => {
+                replicated::reconcile(view, service, replicas, now, ids)
+            }
+            Mode::Global => global::reconcile(view, service, now, ids),
+            Mode::ReplicatedJob { .. } | Mode::GlobalJob => Vec::new(),
+        },
+    };
+    cut(changes)
+}
+
+/// As many changes as a pass may make; each of them stands on its own.
+fn cut(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.truncate(PASS_CHANGES_MAX);
+    changes
 }

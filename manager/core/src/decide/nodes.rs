@@ -88,7 +88,7 @@ pub(crate) fn slots_of_unfit(view: &View, node: Id<Node>) -> Vec<SlotKey> {
 type Words = (&'static str, &'static str);
 const GONE: Words = ("", "Task belonged to a node that has been deleted");
 const LONG_DOWN: Words = ("", "Task belonged to a node that was down for 24 hours");
-const UNFIT: Words =
+pub(super) const UNFIT: Words =
     ("task rejected by constraint enforcer", "assigned node no longer meets constraints");
 
 fn is_given_up(node: &Node, now: Time) -> bool {

@@ -29,11 +29,15 @@ pub(crate) struct Outdated<'a> {
 }
 
 /// What of an older spec differs, as far as tasks are concerned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Difference {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Difference {
+    /// None of its tasks is out of date.
     Nothing,
+    /// Its tasks have to be looked at.
     Placement,
+    /// Its tasks have to be looked at.
     Credentials,
+    /// All of its tasks are out of date.
     Task,
 }
 
@@ -46,10 +50,10 @@ impl<'a> Outdated<'a> {
         if task.spec_version == self.service.spec_version {
             return false;
         }
-        match self.difference(task) {
+        match self.difference(task.spec_version) {
             Difference::Nothing => false,
             Difference::Placement => !task
-                .node
+                .home()
                 .and_then(|node| self.view.node(node))
                 .is_some_and(|node| constraint::all_hold(&self.service.spec, node)),
             Difference::Credentials => {
@@ -60,13 +64,17 @@ impl<'a> Outdated<'a> {
         }
     }
 
-    fn difference(&self, task: &Task) -> Difference {
-        if let Some(known) = self.known.borrow().get(&task.spec_version) {
+    /// What a kept spec of the service differs in.
+    pub(super) fn difference(&self, version: SpecVersion) -> Difference {
+        if version == self.service.spec_version {
+            return Difference::Nothing;
+        }
+        if let Some(known) = self.known.borrow().get(&version) {
             return *known;
         }
-        let old = self.view.spec_of(task);
+        let old = self.view.spec(self.service.id, version);
         let found = old.map_or(Difference::Task, |old| difference(old, &self.service.spec));
-        self.known.borrow_mut().insert(task.spec_version, found);
+        self.known.borrow_mut().insert(version, found);
         found
     }
 }

@@ -11,15 +11,15 @@
 //! attempts are counted from the tasks that are kept. Whatever the limit, these stay:
 //! - the newest task of a slot: it says that the slot was given up;
 //! - tasks that count as attempts of the slot's spec version, as many as there may be;
-//! - tasks that an update made which is under way or paused: it counts their failures;
+//! - the task that the last update made: that one may be under way, and count its failures;
 //! - what a job completed.
 //!
 //! A job's other tasks are trimmed like those of any service, since a task that fails for ever must
 //! not fill the managers' memory. With `--compat=swarm`, they all stay until the next iteration.
 
-use skep_api::{Compat, Origin, Service, Task, TaskState, UpdateState};
+use skep_api::{Compat, Origin, Task, TaskState};
 
-use super::SlotKey;
+use super::{SlotKey, restart};
 use crate::change::{Change, Key};
 use crate::store::View;
 
@@ -45,11 +45,13 @@ pub(crate) fn reconcile(view: &View, (service, slot): SlotKey) -> Vec<Change> {
         !gone
     });
     let live = tasks.iter().filter(|task| task.is_wanted() && !task.status.state.is_terminal());
-    let Some(limit) = limit(view, service).filter(|_| live.count() < 2) else { return changes };
+    let is_busy = live.count() > 1;
     tasks.sort_by_key(|task| (task.meta.created_at, task.id));
-    let surplus = tasks.len().saturating_sub(limit);
+    let number = tasks.len();
     let Some(newest) = tasks.pop() else { return changes };
-    let kept = Kept::new(view, service, newest);
+    let Some(limit) = limit(view, newest).filter(|_| !is_busy) else { return changes };
+    let surplus = number.saturating_sub(limit);
+    let kept = Kept::new(view, newest);
     let mut counted = 0;
     // From the newest on, so that of those to be counted the oldest are let go first.
     let mut old: Vec<_> = tasks.into_iter().rev().collect();
@@ -62,12 +64,14 @@ pub(crate) fn reconcile(view: &View, (service, slot): SlotKey) -> Vec<Change> {
     changes
 }
 
-/// How many tasks a slot keeps; none if all.
-fn limit(view: &View, service: &Service) -> Option<usize> {
-    if service.job.is_some() && view.compat() == Compat::Swarm {
+/// How many tasks a slot keeps; none if all. What counts is the policy of its newest task, since that
+/// is the one that its attempts are counted under: a new spec changes nothing in a slot by itself.
+fn limit(view: &View, newest: &Task) -> Option<usize> {
+    let spec = view.spec_of(newest)?;
+    if spec.mode.is_job() && view.compat() == Compat::Swarm {
         return None;
     }
-    let limit = match service.spec.task.restart.max_attempts {
+    let limit = match spec.task.restart.max_attempts {
         0 => view.cluster().map_or(HISTORY_DEFAULT, |cluster| cluster.spec.task_history_limit),
         attempts => i64::try_from(attempts.saturating_add(1)).unwrap_or(i64::MAX),
     };
@@ -77,43 +81,28 @@ fn limit(view: &View, service: &Service) -> Option<usize> {
 
 /// What stays in a slot whatever the limit.
 struct Kept<'a> {
-    service: &'a Service,
+    view: &'a View,
     newest: &'a Task,
-    compat: Compat,
     counted_max: usize,
-    is_updating: bool,
 }
 
 impl<'a> Kept<'a> {
-    fn new(view: &View, service: &'a Service, newest: &'a Task) -> Self {
-        let attempts = usize::try_from(service.spec.task.restart.max_attempts);
-        let is_updating = service.update_status.as_ref().is_some_and(|update| {
-            !matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
-        });
-        Self {
-            service,
-            newest,
-            compat: view.compat(),
-            counted_max: attempts.unwrap_or(COUNTED_MAX).min(COUNTED_MAX),
-            is_updating,
-        }
+    fn new(view: &'a View, newest: &'a Task) -> Self {
+        let attempts = view.spec_of(newest).map_or(0, |spec| spec.task.restart.max_attempts);
+        let attempts = usize::try_from(attempts).unwrap_or(COUNTED_MAX);
+        Self { view, newest, counted_max: attempts.min(COUNTED_MAX) }
     }
 
     /// Whether the restart policy counts the task: it is an attempt, or was restarted by its node.
     fn counts(&self, task: &Task) -> bool {
-        let is_attempt = match task.origin {
-            Origin::Restart => true,
-            Origin::Move => self.compat == Compat::Swarm,
-            Origin::Fill | Origin::Update => task.status.failures > 0,
-        };
+        let is_counted = restart::is_attempt(self.view, task) || task.status.failures > 0;
         let (version, iteration) = (self.newest.spec_version, self.newest.job_iteration);
-        is_attempt && (task.spec_version, task.job_iteration) == (version, iteration)
+        is_counted && (task.spec_version, task.job_iteration) == (version, iteration)
     }
 
     fn is_watched(&self, task: &Task) -> bool {
-        let by_update = self.is_updating
-            && task.origin == Origin::Update
-            && task.spec_version == self.service.spec_version;
+        let by_update =
+            task.origin == Origin::Update && task.spec_version == self.newest.spec_version;
         by_update || task.is_done()
     }
 }

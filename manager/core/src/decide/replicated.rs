@@ -8,19 +8,19 @@
 //! | the service is gone | every task: desired REMOVE |
 //! | fewer slots stand than replicas | tasks in the lowest numbers where no slot stands, to run at once |
 //! | more slots stand than replicas | every task of the surplus slots: desired REMOVE (part 3.3) |
-//! | a slot that stays has only out-of-date tasks | they are told to stop, a new one waits for that |
-//! | a slot that stays has tasks old and new | the out-of-date ones are told to stop |
 //! | a dead slot that gets no new task | its tasks: desired REMOVE |
 //!
-//! Updates replace all tasks at once, whatever the update config says; each slot by itself stops
-//! its old task first. Where Swarm deletes the tasks of dead slots outright, these are told to end
-//! and then deleted: a manager that forgets a task which still runs could not tell.
+//! Slots that stay are brought up to date by [`super::update`], and what ends in them is replaced by
+//! [`super::restart`]. Where Swarm deletes the tasks of dead slots outright, these are told to end
+//! and then deleted: a manager that forgets a task which still runs could not tell. During a rollback
+//! a slot stands as at any other time; in Swarm a slot that was given up does not, and is filled at
+//! once.
 
 use std::collections::BTreeMap;
 
-use skep_api::{Id, IdGen, Mode, Origin, Service, Slot, Task, TaskState, Time, UpdateState};
+use skep_api::{Id, IdGen, Origin, Service, Slot, Task, TaskState, Time};
 
-use super::{outdated::Outdated, restart};
+use super::{PASS_CHANGES_MAX, restart};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -31,20 +31,17 @@ type Slots<'a> = BTreeMap<Slot, Vec<&'a Task>>;
 /// Decides about one service.
 pub(crate) fn reconcile(
     view: &View,
-    service: Id<Service>,
+    service: &Service,
+    replicas: u64,
     now: Time,
     ids: &mut IdGen,
 ) -> Vec<Change> {
-    let Some(service) = view.service(service) else {
-        return view.tasks_of(service).filter_map(removed).collect();
-    };
-    let Mode::Replicated { replicas } = service.spec.mode else { return Vec::new() };
     let mut slots = Slots::new();
     for task in view.tasks_of(service.id) {
         slots.entry(task.slot).or_default().push(task);
     }
     let (mut standing, mut dead): (Slots<'_>, Slots<'_>) =
-        slots.into_iter().partition(|(_, tasks)| stands(view, service, tasks, now));
+        slots.into_iter().partition(|(_, tasks)| stands(view, tasks, now));
 
     let mut changes = Vec::new();
     let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
@@ -54,35 +51,34 @@ pub(crate) fn reconcile(
             changes.extend(tasks.into_iter().filter_map(removed));
         }
     }
-    let outdated = Outdated::new(view, service);
-    for (slot, tasks) in &standing {
-        changes.extend(update_slot(&outdated, service, *slot, tasks, now, ids));
-    }
     let free = (1..).map(Slot::Number).filter(|slot| !standing.contains_key(slot));
-    for slot in free.take(wanted.saturating_sub(standing.len())) {
+    let missing = wanted.saturating_sub(standing.len()).min(PASS_CHANGES_MAX);
+    for slot in free.take(missing) {
         dead.remove(&slot);
         let (origin, desired) = (Origin::Fill, TaskState::Running);
         let making = Making { slot, origin, desired, start_after: None };
         changes.push(new_task(ids.next(), service, making));
     }
-    changes.extend(dead.into_values().flatten().filter_map(removed));
+    if missing < PASS_CHANGES_MAX {
+        changes.extend(dead.into_values().flatten().filter_map(removed));
+    }
     changes
 }
 
+/// Ends every task of a service that is gone.
+pub(crate) fn remove_all(view: &View, service: Id<Service>) -> Vec<Change> {
+    view.tasks_of(service).filter_map(removed).collect()
+}
+
 /// Tells a task to end and to be forgotten, unless it was told.
-fn removed(task: &Task) -> Option<Change> {
+pub(crate) fn removed(task: &Task) -> Option<Change> {
     let told = task.desired >= TaskState::Remove;
     (!told).then_some(Change::TaskDesired { task: task.id, desired: TaskState::Remove })
 }
 
-fn stands(view: &View, service: &Service, tasks: &[&Task], now: Time) -> bool {
+fn stands(view: &View, tasks: &[&Task], now: Time) -> bool {
     if tasks.iter().any(|task| task.is_wanted()) {
         return true;
-    }
-    // A service that is going back gets tasks of the old spec even where new ones gave up.
-    let update = service.update_status.as_ref();
-    if update.is_some_and(|update| update.state == UpdateState::RollbackStarted) {
-        return false;
     }
     let newest = tasks.iter().max_by_key(|task| (task.meta.created_at, task.id));
     newest.is_some_and(|task| {
@@ -114,34 +110,6 @@ fn surplus(standing: &Slots<'_>, wanted: usize) -> Vec<Slot> {
         ranked.push((nth, place, *slot));
     }
     ranked.sort_unstable();
-    ranked.into_iter().skip(wanted).map(|(_, _, slot)| slot).collect()
-}
-
-/// Brings one slot that stays up to date.
-fn update_slot(
-    outdated: &Outdated<'_>,
-    service: &Service,
-    slot: Slot,
-    tasks: &[&Task],
-    now: Time,
-    ids: &mut IdGen,
-) -> Vec<Change> {
-    let wanted = || tasks.iter().filter(|task| task.is_wanted());
-    let is_old = |task: &&&Task| outdated.is_outdated(task);
-    let mut changes: Vec<_> = wanted()
-        .filter(is_old)
-        .map(|task| Change::TaskDesired { task: task.id, desired: TaskState::Shutdown })
-        .collect();
-    // Without a wanted task the slot stands for its newest one, which ended for good.
-    let newest = tasks.iter().max_by_key(|task| (task.meta.created_at, task.id));
-    let replace = match wanted().next() {
-        Some(_) => wanted().all(|task| outdated.is_outdated(task)),
-        None => newest.is_some_and(|task| outdated.is_outdated(task)),
-    };
-    if replace {
-        let (origin, desired) = (Origin::Update, TaskState::Ready);
-        let making = Making { slot, origin, desired, start_after: Some(now) };
-        changes.push(new_task(ids.next(), service, making));
-    }
-    changes
+    // The last ones first, so that a pass that gets no further leaves the same ones standing.
+    ranked.into_iter().skip(wanted).rev().map(|(_, _, slot)| slot).collect()
 }

@@ -6,27 +6,43 @@
 //! | situation | change |
 //! |---|---|
 //! | a wanted task ended, or its node is gone, down or drained | it is told to stop |
-//! | ... and the policy restarts it | a new task in the slot, to start after the delay |
+//! | ... and the policy lets another one follow | a new task in the slot, to start after the delay |
 //! | ... and it ended while its own start was still held | nothing until that moment: no tight loop |
-//! | a held task's moment came, and the tasks before it ended, or are on lost nodes, or were told to stop a minute ago | desired RUNNING |
+//! | ... and another wanted task of the slot is as new, or up to date | nothing more: the slot has its task |
+//! | ... and the slot's node may get no new task | nothing more: a global service fills it again later |
+//! | a held task's moment came, and the tasks told to stop ended, or are on lost nodes, or a minute passed | desired RUNNING, COMPLETE for a job |
+//! | an up-to-date task runs beside older or out-of-date wanted ones | these are told to stop: start-first |
+//! | a job's task is COMPLETE | nothing |
 //!
-//! Attempts are counted from the stored tasks of the slot, which the reaper keeps for that; so every
-//! leader counts the same. A new spec version counts from zero. There is no delay on a drained node.
+//! What became of a task decides whether and how another one follows:
+//!
+//! | | condition | counts as an attempt | delay |
+//! |---|---|---|---|
+//! | COMPLETE or FAILED | asked | yes | yes |
+//! | REJECTED: by its node, which could not run it, or since its node no longer met its constraints | asked | no | yes |
+//! | told to stop, ORPHANED, or on a node that is gone, down or drained | not asked | no | only if the node is still good |
+//!
+//! With `--compat=swarm` it is as in Swarm: the condition is always asked (so that `none` shrinks a
+//! service whose node is lost), everything counts, and only drained nodes spare the delay.
+//!
+//! Attempts are counted from the stored tasks of the slot, which the reaper keeps for that, and from
+//! what their nodes restarted themselves; so every leader counts the same. A new spec version counts
+//! from zero.
 
 use std::time::Duration;
 
 use skep_api::{
-    Availability, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service, Slot,
-    Task, TaskState, Time,
+    Availability, Compat, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service,
+    Slot, Task, TaskState, Time,
 };
 
-use super::{SlotKey, global};
+use super::{SlotKey, global, nodes, outdated::Outdated};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::{View, held_until};
 
 /// How long a new task waits for the one before it to stop, as in Swarm.
-const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Decides about one slot.
 pub(crate) fn reconcile(
@@ -35,33 +51,26 @@ pub(crate) fn reconcile(
     now: Time,
     ids: &mut IdGen,
 ) -> Vec<Change> {
-    // The tasks of a service that is gone are told to end elsewhere.
+    // The tasks of a service that is gone are told to end elsewhere, and so are those of a job's
+    // older iterations.
     let Some(service) = view.service(service) else { return Vec::new() };
-    let is_lost = |task: &&Task| ended_or_unfit(view, task, now);
-    let wanted = || view.tasks_in(service.id, slot).filter(|task| task.is_wanted());
+    let iteration = service.job.map_or(0, |job| job.iteration);
+    let wanted = view
+        .tasks_in(service.id, slot)
+        .filter(|task| task.is_wanted() && task.job_iteration == iteration);
+    let (lost, live): (Vec<_>, Vec<_>) = wanted.partition(|task| is_lost(view, task, now));
 
-    let mut changes: Vec<_> = wanted()
-        .filter(is_lost)
-        .map(|task| Change::TaskDesired { task: task.id, desired: TaskState::Shutdown })
-        .collect();
-    let lost = wanted().filter(is_lost).max_by_key(|task| (task.meta.created_at, task.id));
-    let has_other = wanted().any(|task| !is_lost(&task));
-    let has_place = global::is_open(view, service, slot);
-    let is_followed = |task: &&Task| has_place && !has_other && is_restarted(view, task, now);
-    if let Some(lost) = lost.filter(is_followed) {
-        let start_after = now.after(delay(view, lost));
-        // If nothing else holds it, a task that may start at once is not held to begin with.
-        let old_ones: Vec<_> = view.tasks_in(service.id, slot).collect();
-        let desired = if start_after <= now && all_gone(view, &old_ones) {
-            service.goal()
-        } else {
-            TaskState::Ready
-        };
-        let origin = Origin::Restart;
-        let making = Making { slot, origin, desired, start_after: Some(start_after) };
-        changes.push(new_task(ids.next(), service, making));
+    let mut changes: Vec<_> = lost.iter().map(|task| shut(task)).collect();
+    changes.extend(succeeded(view, service, &live).map(shut));
+    let last = lost.iter().max_by_key(|task| (task.meta.created_at, task.id));
+    if let Some(last) = last.filter(|last| {
+        is_restarted(view, last, now)
+            && global::is_open(view, service, slot)
+            && !has_successor(view, service, last, &live)
+    }) {
+        changes.push(follow(view, service, last, &lost, now, ids));
     }
-    for task in wanted().filter(|task| !is_lost(task)) {
+    for task in live {
         if start_at(view, task).is_some_and(|start| start <= now) {
             changes.push(Change::TaskDesired { task: task.id, desired: service.goal() });
         }
@@ -75,7 +84,7 @@ pub(crate) fn due(view: &View, now: Time) -> Vec<SlotKey> {
     due.map(|(_, task)| (task.service, task.slot)).collect()
 }
 
-/// When a held task may start.
+/// When the next held task may start.
 pub(crate) fn wake_at(view: &View) -> Option<(Time, &'static str)> {
     let mut next: Option<Time> = None;
     for (time, task) in view.held() {
@@ -90,81 +99,201 @@ pub(crate) fn wake_at(view: &View) -> Option<(Time, &'static str)> {
     next.map(|time| (time, "a held task may start"))
 }
 
-/// Whether the policy puts another task in the slot of this one (semantics part 5).
-pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
-    let Some(spec) = view.spec_of(task) else { return false };
-    let policy = &spec.task.restart;
-    let is_job = matches!(spec.mode, Mode::ReplicatedJob { .. } | Mode::GlobalJob);
-    let by_condition = match policy.condition {
-        RestartCondition::None => false,
-        RestartCondition::Any if is_job => task.status.state != TaskState::Complete,
-        RestartCondition::OnFailure => task.status.state != TaskState::Complete,
-        RestartCondition::Any => true,
-    };
-    by_condition
-        && (policy.max_attempts == 0 || attempts(view, task, policy, now) < policy.max_attempts)
-}
-
-/// How many restarts of the task's spec version the slot has seen, within the policy's window
-/// before the task's end. Of the tasks that are kept, the oldest one may have been no restart.
-pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
-    let end = if task.status.state.is_terminal() { task.status.at } else { now };
-    let mut made: Vec<_> = view
-        .tasks_in(task.service, task.slot)
-        .filter(|other| other.spec_version == task.spec_version)
-        .map(|other| other.meta.created_at)
-        .collect();
-    made.sort_unstable();
-    let counted = made.into_iter().skip(1).filter(|made| {
-        *made <= end && (policy.window.is_zero() || end.since(*made) < policy.window)
-    });
-    counted.count() as u64
-}
-
-/// Whether a wanted task ended or its node can't be counted on. One that ended while it was still
-/// held counts only once its own moment came.
-fn ended_or_unfit(view: &View, task: &Task, now: Time) -> bool {
-    if task.status.state.is_terminal() {
-        return held_until(task).is_none_or(|time| time <= now);
-    }
-    task.home().is_some_and(|node| {
-        let drained = |node: &Node| node.spec.availability == Availability::Drain;
-        view.is_lost(node) || view.node(node).is_some_and(drained)
-    })
-}
-
-/// The delay before the task that follows `task`; none where a node is being emptied.
-fn delay(view: &View, task: &Task) -> Duration {
-    let drained = task
-        .node
-        .and_then(|node| view.node(node))
-        .is_some_and(|node| node.spec.availability == Availability::Drain);
-    match view.spec_of(task) {
-        Some(spec) if !drained => spec.task.restart.delay,
-        _ => Duration::ZERO,
-    }
-}
-
-/// From when a held task may start; none if it is not held.
-pub(crate) fn start_at(view: &View, task: &Task) -> Option<Time> {
+/// From when a held task may start, at the latest: after its restart's delay, and once the tasks
+/// before it stopped or a minute passed. None if it is not held.
+pub fn start_at(view: &View, task: &Task) -> Option<Time> {
     let earliest = held_until(task)?;
-    let others: Vec<_> =
-        view.tasks_in(task.service, task.slot).filter(|other| other.id != task.id).collect();
-    if all_gone(view, &others) {
-        return Some(earliest);
+    if view.tasks_in(task.service, task.slot).any(|other| stops(view, other)) {
+        return Some(earliest.max(task.meta.created_at.after(STOP_WAIT_MAX)));
     }
-    Some(earliest.max(task.meta.created_at.after(STOP_WAIT_MAX)))
+    Some(earliest)
 }
 
 /// Whether nothing of a slot runs any more, as far as managers can know.
 pub(crate) fn is_clear(view: &View, service: Id<Service>, slot: Slot) -> bool {
-    let tasks: Vec<_> = view.tasks_in(service, slot).collect();
-    all_gone(view, &tasks)
+    !view.tasks_in(service, slot).any(|task| may_run(view, task))
 }
 
-/// Whether these tasks run nowhere any more, as far as managers can know.
-fn all_gone(view: &View, tasks: &[&Task]) -> bool {
-    tasks.iter().all(|task| {
-        task.status.state.is_terminal() || task.node.is_none_or(|node| view.is_lost(node))
+/// The slots of a service with several wanted tasks: which of them stays depends on its spec.
+pub(crate) fn crowded(view: &View, service: Id<Service>) -> impl Iterator<Item = SlotKey> {
+    let mut before = None;
+    view.tasks_of(service)
+        .filter(|task| task.is_wanted())
+        .map(|task| task.slot)
+        .filter(move |slot| before.replace(*slot) == Some(*slot))
+        .map(move |slot| (service, slot))
+}
+
+/// Whether a slot has no wanted task and was not given up either: its service is to fill it, or to
+/// clear it away.
+pub(crate) fn is_bare(view: &View, (service, slot): SlotKey, now: Time) -> bool {
+    let Some(service) = view.service(service).filter(|s| s.job.is_none()) else { return false };
+    if view.tasks_in(service.id, slot).any(|task| task.is_wanted()) {
+        return false;
+    }
+    let newest = view.newest_in(service.id, slot);
+    global::is_open(view, service, slot)
+        && newest.is_none_or(|newest| {
+            newest.desired < TaskState::Remove && is_restarted(view, newest, now)
+        })
+}
+
+/// Whether a task may still run.
+pub(crate) fn may_run(view: &View, task: &Task) -> bool {
+    !task.status.state.is_terminal() && task.node.is_some_and(|node| !view.is_lost(node))
+}
+
+fn stops(view: &View, task: &Task) -> bool {
+    !task.is_wanted() && may_run(view, task)
+}
+
+/// Whether the policy lets another task follow this one in its slot.
+pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
+    let Some(spec) = view.spec_of(task) else { return false };
+    let policy = &spec.task.restart;
+    let complete = task.status.state == TaskState::Complete;
+    let by_condition = match policy.condition {
+        RestartCondition::None => false,
+        RestartCondition::OnFailure => !complete,
+        // A job that is done is done.
+        RestartCondition::Any => !spec.mode.is_job() || !complete,
+    };
+    // Swarm looks a global job's attempts up under another key than it notes them, and finds none.
+    let unlimited = policy.max_attempts == 0
+        || (view.compat() == Compat::Swarm && spec.mode == Mode::GlobalJob);
+    let may_try = || unlimited || attempts(view, task, policy, now) < policy.max_attempts;
+    match fate(task) {
+        Fate::Moved if view.compat() == Compat::Skep => true,
+        Fate::Rejected if view.compat() == Compat::Skep => by_condition,
+        Fate::Ended | Fate::Rejected | Fate::Moved => by_condition && may_try(),
+    }
+}
+
+/// What became of a task that another one is to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It ended by itself.
+    Ended,
+    /// Its node could not run it, or no longer met its constraints.
+    Rejected,
+    /// Its node was lost or drained.
+    Moved,
+}
+
+/// What became of a task that ended or whose node can't be counted on.
+pub(crate) fn fate(task: &Task) -> Fate {
+    match task.status.state {
+        TaskState::Complete | TaskState::Failed => Fate::Ended,
+        TaskState::Rejected => Fate::Rejected,
+        _ => Fate::Moved,
+    }
+}
+
+/// Whether managers ended a task since its node no longer met its constraints.
+pub(crate) fn is_thrown_out(task: &Task) -> bool {
+    task.status.state == TaskState::Rejected && task.status.message == nodes::UNFIT.0
+}
+
+/// How many attempts of the task's spec version the slot has seen, within the policy's window before
+/// the task's end.
+pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
+    let end = if task.status.state.is_terminal() { task.status.at } else { now };
+    let in_window = |moment: Time| policy.window.is_zero() || end.since(moment) < policy.window;
+    let same = view.tasks_in(task.service, task.slot).filter(|other| {
+        (other.spec_version, other.job_iteration) == (task.spec_version, task.job_iteration)
+    });
+    let counts = same.map(|other| {
+        let made = other.meta.created_at;
+        let attempt = is_attempt(view, other) && made <= end && in_window(made);
+        // When its node restarted it is not known; it was before its end.
+        let failures = if in_window(other.status.at) { other.status.failures } else { 0 };
+        u64::from(attempt) + failures
+    });
+    counts.sum()
+}
+
+/// Whether a task is one that the policy's attempts count.
+pub(crate) fn is_attempt(view: &View, task: &Task) -> bool {
+    match task.origin {
+        Origin::Restart => true,
+        Origin::Move => view.compat() == Compat::Swarm,
+        Origin::Fill | Origin::Update => false,
+    }
+}
+
+/// Whether a wanted task ended or its node can't be counted on. One that ended while it was still
+/// held counts only once its own moment came.
+fn is_lost(view: &View, task: &Task, now: Time) -> bool {
+    if task.status.state.is_terminal() {
+        return held_until(task).is_none_or(|time| time <= now);
+    }
+    task.home().is_some_and(|node| view.is_lost(node) || is_drained(view, node))
+}
+
+fn is_drained(view: &View, node: Id<Node>) -> bool {
+    view.node(node).is_some_and(|node| node.spec.availability == Availability::Drain)
+}
+
+/// Whether a wanted task of the slot stands in for one that was lost: it is as new, or up to date
+/// though older, as when a service went back to what it was in the middle of a start-first update.
+fn has_successor(view: &View, service: &Service, lost: &Task, live: &[&Task]) -> bool {
+    live.iter().any(|other| {
+        other.spec_version >= lost.spec_version || !Outdated::new(view, service).is_outdated(other)
     })
+}
+
+/// The wanted tasks of a slot that another one has taken over from: it is up to date, and runs.
+fn succeeded<'a>(
+    view: &View,
+    service: &Service,
+    live: &'a [&'a Task],
+) -> impl Iterator<Item = &'a Task> {
+    let several = (live.len() > 1).then(|| Outdated::new(view, service));
+    let is_old = |task: &Task| several.as_ref().is_some_and(|outdated| outdated.is_outdated(task));
+    let age = |task: &Task| (task.meta.created_at, task.id);
+    let runs = live.iter().filter(|task| {
+        several.is_some() && task.status.state == TaskState::Running && !is_old(task)
+    });
+    let heir = runs.max_by_key(|task| age(task)).map(|task| age(task));
+    let over = live.iter().filter(|task| {
+        heir.is_some_and(|heir| age(task) < heir || (age(task) > heir && is_old(task)))
+    });
+    over.copied().collect::<Vec<_>>().into_iter()
+}
+
+/// The task that follows the last one of those that were lost.
+fn follow(
+    view: &View,
+    service: &Service,
+    last: &Task,
+    lost: &[&Task],
+    now: Time,
+    ids: &mut IdGen,
+) -> Change {
+    let start_after = now.after(delay(view, last));
+    // Wanted tasks beside it are no reason to wait: it is to take over from them.
+    let stops = |task: &Task| stops(view, task) || lost.iter().any(|lost| lost.id == task.id);
+    let waits = view.tasks_in(service.id, last.slot).any(|t| stops(t) && may_run(view, t));
+    // If nothing holds it, a task that may start at once is not held to begin with.
+    let free = start_after <= now && !waits;
+    let desired = if free { service.goal() } else { TaskState::Ready };
+    let origin = if fate(last) == Fate::Ended { Origin::Restart } else { Origin::Move };
+    let making = Making { slot: last.slot, origin, desired, start_after: Some(start_after) };
+    new_task(ids.next(), service, making)
+}
+
+/// The delay before the task that follows `task`; none where its node can't be counted on, but in
+/// Swarm only drained nodes spare it.
+fn delay(view: &View, task: &Task) -> Duration {
+    let spared = task.home().is_some_and(|node| {
+        is_drained(view, node) || (view.is_lost(node) && view.compat() == Compat::Skep)
+    });
+    match view.spec_of(task) {
+        Some(spec) if !spared => spec.task.restart.delay,
+        _ => Duration::ZERO,
+    }
+}
+
+pub(crate) fn shut(task: &Task) -> Change {
+    Change::TaskDesired { task: task.id, desired: TaskState::Shutdown }
 }

@@ -85,6 +85,8 @@ pub enum Happened {
     Created,
     /// It was written.
     Updated,
+    /// Managers noted something in it: a service whose spec is what it was.
+    Noted,
     /// It is gone.
     Removed,
 }
@@ -214,13 +216,18 @@ impl Tables {
             Object::Config(o) => update(&mut self.configs, o, meta)?,
             Object::Service(o) => {
                 let stored = self.services.check_update(o)?;
+                let same = stored.spec_version == o.spec_version;
                 let (meta, before) = (meta(&stored.meta), stored.job);
                 let job = o.job.map(|job| match before {
                     Some(before) if before.iteration == job.iteration => before,
                     _ => JobStatus { last_execution: self.time, ..job },
                 });
                 self.check_spec(o)?;
-                self.put_service(Service { meta, job, ..o.clone() });
+                let mut service = Service { meta, job, ..o.clone() };
+                self.stamp(&mut service);
+                self.put_service(service);
+                let happened = if same { Happened::Noted } else { Happened::Updated };
+                return Ok(Event::Object { key: object.key(), happened });
             }
             Object::Task(o) => {
                 let stored = self.tasks.check_update(o)?;
@@ -296,6 +303,15 @@ impl Tables {
         let event = task_event(&task, happened);
         self.put_task(task);
         Some(event)
+    }
+
+    /// Writes the moment into what a writer who knows no time began or ended.
+    fn stamp(&self, service: &mut Service) {
+        let revisions = service.history.iter_mut().map(|revision| &mut revision.until);
+        let update = service.update_status.as_mut().map(|status| &mut status.started_at);
+        for moment in revisions.chain(update).filter(|moment| **moment == Time::ZERO) {
+            *moment = self.time;
+        }
     }
 
     /// A service's spec may only differ from the kept one of its spec version if there is none.

@@ -341,6 +341,11 @@ impl<K: Ord + Clone> Set<K> {
         self.0.iter().map(|(key, ())| key)
     }
 
+    /// The last key that is at most `key`.
+    pub(crate) fn last_to(&self, key: &K) -> Option<&K> {
+        self.0.last_to(key).map(|(key, ())| key)
+    }
+
     /// The keys from `key` on, in order.
     pub(crate) fn from<'a>(&'a self, key: &K) -> impl Iterator<Item = &'a K> + Clone + use<'a, K> {
         self.0.from(key).map(|(key, ())| key)

@@ -146,14 +146,14 @@ impl View {
         self.tasks_in(service, slot).max_by_key(|task| (task.meta.created_at, task.id))
     }
 
-    /// The slots of a service whose newest task is of spec version `from` or a later one, by
-    /// version. To skip a version, ask again from the next.
+    /// The slots of a service by the spec version of their newest task, from a version and slot on.
+    /// To skip a version, ask again from the next.
     pub(crate) fn heads(
         &self,
         service: Id<Service>,
-        from: SpecVersion,
+        from: (SpecVersion, Slot),
     ) -> impl Iterator<Item = (SpecVersion, Slot)> + Clone {
-        let keys = self.0.index.heads.from(&(service, from, Slot::FIRST));
+        let keys = self.0.index.heads.from(&(service, from.0, from.1));
         keys.take_while(move |key| key.0 == service).map(|key| (key.1, key.2))
     }
 
@@ -169,6 +169,41 @@ impl View {
         let keys = self.0.index.made.from(&(service, version, progress, from, Id::from_u128(0)));
         keys.take_while(move |key| (key.0, key.1, key.2) == (service, version, progress))
             .filter_map(|key| self.task(key.4).map(|task| (key.3, task)))
+    }
+
+    /// The one of those that got that far last.
+    pub(crate) fn last_made(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        progress: Progress,
+    ) -> Option<(Time, &Task)> {
+        let end =
+            (service, version, progress, Time::from_nanos(u64::MAX), Id::from_u128(u128::MAX));
+        let last = self.0.index.made.last_to(&end)?;
+        let same = (last.0, last.1, last.2) == (service, version, progress);
+        self.task(last.4).filter(|_| same).map(|task| (last.3, task))
+    }
+
+    /// The tasks that updates to older versions of the service's spec made and that are that far.
+    pub(crate) fn made_before(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        progress: Progress,
+    ) -> Vec<&Task> {
+        let mut found = Vec::new();
+        let mut from = SpecVersion(0);
+        while from < version {
+            let first = (service, from, Progress::Ended, Time::ZERO, Id::from_u128(0));
+            let older = self.0.index.made.from(&first).next().map(|key| (key.0, key.1));
+            let Some((_, older)) = older.filter(|key| key.0 == service && key.1 < version) else {
+                break;
+            };
+            found.extend(self.made(service, older, progress, Time::ZERO).map(|(_, task)| task));
+            from = SpecVersion(older.0.saturating_add(1));
+        }
+        found
     }
 
     /// The services whose update or rollback is under way, by id.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skep_api::{PublishMode, TaskState};
 
-use crate::View;
+use crate::{View, is_up_to_date};
 
 /// Panics over what must not be.
 pub(crate) fn lint(view: &View) {
@@ -15,11 +15,20 @@ pub(crate) fn lint(view: &View) {
     nodes_hold_what_was_promised(view);
 }
 
+/// Two while one of them starts to replace the other: a task runs, or is about to, until its
+/// successor runs.
 fn one_task_a_slot_is_wanted(view: &View) {
-    let mut slots = BTreeSet::new();
+    let mut slots: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for task in view.tasks().filter(|task| task.is_wanted()) {
-        let slot = (task.service, task.slot);
-        assert!(slots.insert(slot), "two tasks are wanted in one slot: {task:?}");
+        slots.entry((task.service, task.slot)).or_default().push(task);
+    }
+    for mut tasks in slots.into_values().filter(|tasks| tasks.len() > 1) {
+        tasks.sort_by_key(|task| (task.meta.created_at, task.id));
+        assert_eq!(tasks.len(), 2, "more than two tasks are wanted in one slot: {tasks:?}");
+        let service = view.service(tasks[0].service).expect("its tasks are wanted");
+        let took_over =
+            tasks[1].status.state == TaskState::Running && is_up_to_date(view, service, tasks[1]);
+        assert!(!took_over, "the older task is told to stop once the newer one runs: {tasks:?}");
     }
 }
 

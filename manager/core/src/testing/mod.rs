@@ -8,16 +8,21 @@
 //! svc web mode=global                  ... `mode=global-job`, `mode=job:2/5`: two at once, five in all
 //! update web image=web:2               the service with these things changed
 //! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
+//! update web update.parallelism=2      ... its update config; `rollback.order=start-first`
 //! state web.1 failed "boom"            a report about the newest task of a slot (`web.1/a`: the oldest;
 //!                                      `web.n1`: a global service's)
 //! history 2 | compat swarm             the swarm's settings
 //! rollback web                         the service as it was before its last update
+//! rollback web 3                       ... as it was three specs ago
 //! rm web | rm web.1 | rm secret key    a service, a task object, a secret gone
 //! rm node n1 force                     a node gone, by way of admission (`node n1 gone`: without)
 //! wait 5                               so many seconds pass
 //! decide | run                         managers decide | ... and nodes do what they are told, until quiet
+//! obey 3                               one task, the third of those that could, does as it is told
 //! lead                                 a new leader: everything is dirty
 //! show | wake                          what there is | when to decide again
+//! status web                           how its update goes, and what it waits for
+//! revisions web                        the images of the specs it kept, and of the one before
 //! ```
 
 mod lint;
@@ -25,11 +30,12 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use skep_api::{
     Availability, Cluster as Swarm, ClusterSpec, Compat, Generic, Id, IdGen, Meta, Network,
-    NetworkSpec, Node, NodeDescription, NodeRole, NodeState, Slot, Task, TaskState, TaskStatus,
-    Time,
+    NetworkSpec, Node, NodeDescription, NodeRole, NodeState, ServiceSpec, Slot, SpecVersion, Task,
+    TaskState, TaskStatus, Time, UpdateStatus,
 };
 
 pub(crate) use self::lint::lint;
@@ -38,7 +44,7 @@ use crate::{
     Change, Dirty, Entry, Force, Key, Object, ServiceWrite, Store, View, admit_create_config,
     admit_create_network, admit_create_secret, admit_create_service, admit_remove_config,
     admit_remove_network, admit_remove_node, admit_remove_secret, admit_remove_service,
-    admit_update_service, decide, wake_at,
+    admit_update_service, decide, waits_for, wake_at,
 };
 
 /// A cluster under test.
@@ -74,6 +80,14 @@ pub(crate) fn check(script: &str, expected: expect_test::Expect) {
 }
 
 impl Cluster {
+    /// Runs a script and compares what it showed.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, script: &str, expected: expect_test::Expect) {
+        self.out.clear();
+        self.run(script);
+        expected.assert_eq(&self.out);
+    }
+
     pub(crate) fn new() -> Self {
         let mut cluster = Self {
             store: Store::new(),
@@ -183,6 +197,16 @@ impl Cluster {
                 let write = ServiceWrite::Rollback;
                 self.admitted(admit_update_service(&view, service.id, version, write));
             }
+            ["rollback", name, back] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                let back: usize = back.parse().expect(back);
+                let kept = service.history.len().checked_sub(back);
+                let to = kept.map_or(SpecVersion(4711), |at| service.history[at].version);
+                let write = ServiceWrite::RollbackTo(to);
+                let version = service.meta.version;
+                self.admitted(admit_update_service(&view, service.id, version, write));
+            }
             ["rm", "secret", name] => {
                 let view = self.view();
                 let id = view.secret_named(name).expect(name).id;
@@ -218,8 +242,26 @@ impl Cluster {
             }
             ["decide"] => drop(self.decide()),
             ["run"] => self.settle(),
+            ["obey", nth] => {
+                let view = self.view();
+                let reports: Vec<_> = view.tasks().filter_map(|task| obey(&view, task)).collect();
+                let nth: usize = nth.parse().expect(nth);
+                let report = reports.get(nth % reports.len().max(1)).cloned();
+                self.apply(report.into_iter().collect());
+            }
             ["lead"] => self.dirty = Dirty::everything(),
             ["show"] => self.show(),
+            ["status", name] => self.status(name),
+            ["revisions", name] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                let kept = service.history.iter().map(|revision| &revision.spec);
+                let images = |spec: &Arc<ServiceSpec>| spec.task.component.image.clone();
+                let kept: Vec<_> = kept.chain([&service.spec]).map(images).collect();
+                let previous = service.previous.as_ref().map_or("none".to_owned(), images);
+                writeln!(self.out, "{name}: {}, before: {previous}", kept.join(" "))
+                    .expect("a String");
+            }
             ["wake"] => {
                 let at = wake_at(&self.view()).map(|(time, _)| time.since(self.now).as_secs_f64());
                 let text = at.map_or("never".to_owned(), |at| format!("in {at:.1}"));
@@ -227,6 +269,41 @@ impl Cluster {
             }
             _ => panic!("what is `{line}`?"),
         }
+    }
+
+    /// Ids of tasks in a text, replaced by their slots and a letter for which they are in it.
+    fn with_tasks(&self, text: &str) -> String {
+        let view = self.view();
+        let mut tasks: Vec<_> = view.tasks().collect();
+        tasks.sort_by_key(|t| (t.service, t.slot, t.meta.created_at, t.id));
+        let tasks = tasks.iter().map(|task| {
+            let older = |t: &&&Task| (t.meta.created_at, t.id) < (task.meta.created_at, task.id);
+            let nth = tasks.iter().filter(|t| (t.service, t.slot) == (task.service, task.slot));
+            let letter = (b'a' + nth.filter(older).count() as u8) as char;
+            let name = view.service(task.service).map_or("?", |s| s.spec.name.as_str());
+            (task.id.to_string(), format!("{name}.{}/{letter}", task.slot))
+        });
+        tasks.fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
+    }
+
+    fn status(&mut self, name: &str) {
+        let view = self.view();
+        let service = view.service_named(name).expect(name);
+        let line = match &service.update_status {
+            None => "no update".to_owned(),
+            Some(UpdateStatus { state, slots, message, .. }) => {
+                format!("{} {slots} {message:?}", state.name())
+            }
+        };
+        let line = match waits_for(&view, service, self.now) {
+            None => line,
+            Some(wait) => {
+                let until = wait.until.map(|until| until.since(self.now).as_secs_f64());
+                format!("{line}, {wait}{}", until.map_or(String::new(), |s| format!(" for {s:.1}")))
+            }
+        };
+        let line = self.with_tasks(&line);
+        writeln!(self.out, "{name}: {line}").expect("a String");
     }
 
     fn admitted(&mut self, admitted: skep_api::Result<Vec<Change>>) {
@@ -386,6 +463,11 @@ impl Cluster {
             let more = decide(&self.view(), again, self.now, ids).changes;
             assert_eq!(more, [], "deciding again gives nothing new");
         }
+        if let Some((at, why)) = wake_at(&self.view()) {
+            assert!(at > self.now, "{why}: that moment has passed");
+            let then = decide(&self.view(), &Dirty::new(), at, ids).changes;
+            assert_ne!(then, [], "{why}: nobody is woken for nothing");
+        }
         self.dirty = Dirty::new();
         lint(&self.view());
         let restored = Store::restore(self.view().snapshot());
@@ -395,7 +477,7 @@ impl Cluster {
 
     /// Managers decide and nodes do what they are told, at once, until nothing changes.
     pub(crate) fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..200 {
             self.decide();
             let view = self.view();
             let reports: Vec<_> = view.tasks().filter_map(|task| obey(&view, task)).collect();

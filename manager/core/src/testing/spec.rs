@@ -6,7 +6,7 @@ use std::time::Duration;
 use skep_api::{
     ConfigRef, ConfigSpec, EndpointMode, FileTarget, Id, Mode, NetworkAttachment, PortConfig,
     Preference, Protocol, PublishMode, RestartCondition, SecretBytes, SecretRef, SecretSpec,
-    ServiceSpec, TaskState,
+    ServiceSpec, TaskState, UpdateConfig, UpdateFailureAction, UpdateOrder,
 };
 
 pub(crate) fn service_spec(name: &str, settings: &[&str]) -> ServiceSpec {
@@ -24,12 +24,21 @@ pub(crate) fn set_all(spec: &mut ServiceSpec, settings: &[&str]) {
 }
 
 fn set(spec: &mut ServiceSpec, key: &str, value: &str) {
+    if let Some(key) = key.strip_prefix("update.") {
+        return set_pace(spec.update.get_or_insert_default(), key, value);
+    }
+    if let Some(key) = key.strip_prefix("rollback.") {
+        return set_pace(spec.rollback.get_or_insert_default(), key, value);
+    }
     let number = || value.parse::<u64>().expect(value);
     let task = &mut spec.task;
     match key {
         "replicas" => spec.mode = Mode::Replicated { replicas: number() },
         "image" => value.clone_into(&mut task.component.image),
-        "label" => drop(spec.labels.insert(value.to_owned(), String::new())),
+        "label" => {
+            let (label, value) = value.split_once(':').unwrap_or((value, ""));
+            spec.labels.insert(label.to_owned(), value.to_owned());
+        }
         "force" => task.force_update = number(),
         "env" => task.component.env.push(value.to_owned()),
         "auth" => {
@@ -88,6 +97,23 @@ fn set(spec: &mut ServiceSpec, key: &str, value: &str) {
             });
         }
         _ => panic!("what is `{key}`?"),
+    }
+}
+
+/// `update.parallelism=2`, `rollback.order=start-first`.
+fn set_pace(config: &mut UpdateConfig, key: &str, value: &str) {
+    let seconds = || Duration::from_secs(value.parse().expect(value));
+    match (key, value) {
+        ("parallelism", _) => config.parallelism = value.parse().expect(value),
+        ("delay", _) => config.delay = seconds(),
+        ("monitor", _) => config.monitor = seconds(),
+        ("ratio", _) => config.max_failure_ratio = value.parse().expect(value),
+        ("action", "pause") => config.failure_action = UpdateFailureAction::Pause,
+        ("action", "continue") => config.failure_action = UpdateFailureAction::Continue,
+        ("action", "rollback") => config.failure_action = UpdateFailureAction::Rollback,
+        ("order", "start-first") => config.order = Some(UpdateOrder::StartFirst),
+        ("order", "stop-first") => config.order = Some(UpdateOrder::StopFirst),
+        _ => panic!("what is `{key}={value}`?"),
     }
 }
 

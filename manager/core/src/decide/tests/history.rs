@@ -186,12 +186,12 @@ fn attempts_are_kept_whatever_the_limit() {
          show",
         expect![[r#"
             web.1 failed n1 desired=shutdown
-            web.1 failed n1 desired=shutdown
             web.1 shutdown n1 desired=shutdown
+            web.1 running n2
             --
             web.1 failed n1 desired=shutdown
-            web.1 failed n1 desired=shutdown
             web.1 shutdown n1 desired=shutdown
+            web.1 failed n2 desired=shutdown
             --
         "#]],
     );

@@ -1,6 +1,7 @@
 use expect_test::expect;
 
-use crate::testing::{check, cluster};
+use crate::decide::{PASS_CHANGES_MAX, job};
+use crate::testing::{Cluster, check, cluster};
 
 #[test]
 fn behaviour_55_and_63_jobs_that_are_there_at_start_are_run() {
@@ -283,7 +284,7 @@ fn a_replicated_jobs_task_on_a_lost_node_runs_elsewhere() {
          show",
         expect![[r#"
             batch.0 running n1 desired=shutdown
-            batch.0 ready n2 desired=ready
+            batch.0 running n2 desired=complete
             --
         "#]],
     );
@@ -376,11 +377,57 @@ fn a_job_that_fails_for_ever_keeps_a_bounded_history() {
 
 #[test]
 fn a_large_job_is_begun_step_by_step_and_removed_before_it_starts_over() {
-    let mut cluster = cluster("node n1\nsvc batch mode=job:6000/6000\ndecide");
-    assert_eq!(cluster.view().tasks_len(), 6000);
-    cluster.run("update batch\ndecide");
+    let mut cluster = cluster("svc batch mode=job:20000/20000");
+    let step = |cluster: &mut Cluster| {
+        let view = cluster.view();
+        let job = view.service_named("batch").expect("a job");
+        let changes = job::reconcile(&view, job, cluster.now, &mut cluster.ids);
+        cluster.apply(changes.clone());
+        changes.len()
+    };
+    let steps: Vec<_> = (0..3).map(|_| step(&mut cluster)).collect();
+    assert_eq!(steps, [PASS_CHANGES_MAX, PASS_CHANGES_MAX, 0]);
+    cluster.run("update batch");
+    let steps: Vec<_> = (0..5).map(|_| step(&mut cluster)).collect();
+    assert_eq!(steps, [[PASS_CHANGES_MAX; 4].as_slice(), &[0]].concat());
     let view = cluster.view();
     let wanted = view.tasks().filter(|task| task.is_wanted());
     assert!(wanted.clone().all(|task| task.job_iteration == 1));
-    assert_eq!(wanted.count(), 6000);
+    assert_eq!(wanted.count(), 20_000);
+}
+
+#[test]
+fn swarm_never_limits_the_attempts_of_a_global_job() {
+    let fail = "state every.n1 failed\nrun\n".repeat(3);
+    let jobs = "svc every mode=global-job attempts=1 delay=0\nrun";
+    check(
+        &format!("compat swarm\nnode n1\n{jobs}\n{fail}show\nhistory 2\ncompat skep\nrun\nshow"),
+        expect![[r#"
+            every.n1 failed n1 desired=shutdown
+            every.n1 failed n1 desired=shutdown
+            every.n1 failed n1 desired=shutdown
+            every.n1 running n1 desired=complete
+            --
+            every.n1 failed n1 desired=shutdown
+            every.n1 running n1 desired=complete
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn a_slot_that_failed_in_the_last_iteration_is_not_restarted_in_the_next() {
+    check(
+        "node n1
+         svc batch mode=job:3/3 delay=0
+         run
+         state batch.2 failed
+         update batch mode=job:1/1
+         run
+         show",
+        expect![[r#"
+            batch.0 running n1 desired=complete iteration=1
+            --
+        "#]],
+    );
 }

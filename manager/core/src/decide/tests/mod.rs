@@ -3,11 +3,14 @@
 mod addresses;
 mod enforcer;
 mod everywhere;
+mod global_updates;
 mod globals;
 mod history;
 mod jobs;
+mod pace;
 mod placing;
 mod properties;
 mod replicas;
 mod restarts;
+mod rolling;
 mod updates;

@@ -93,7 +93,7 @@ fn behaviour_73_and_74_a_node_where_a_spec_keeps_failing_comes_last_until_the_sp
          task web.2 running n2
          decide
          show
-         update web image=web:2 replicas=4
+         update web image=web:2 replicas=4 update.parallelism=0
          decide
          show"
     );

@@ -163,7 +163,7 @@ fn behaviour_11_tasks_on_lost_and_drained_nodes_are_replaced_and_others_stay() {
         expect![[r#"
             web.1 running n1
             web.2 running n2 desired=shutdown
-            web.2 assigned n1 desired=ready
+            web.2 assigned n1
             web.3 running n3 desired=shutdown
             web.3 assigned n1 desired=ready
             web.4 running n4
@@ -171,7 +171,7 @@ fn behaviour_11_tasks_on_lost_and_drained_nodes_are_replaced_and_others_stay() {
             --
             web.1 running n1
             web.2 running n2 desired=shutdown
-            web.2 ready n1 desired=ready
+            web.2 running n1
             web.3 shutdown n3 desired=shutdown
             web.3 running n1
             web.4 running n4

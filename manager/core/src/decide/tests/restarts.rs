@@ -1,6 +1,8 @@
 use expect_test::expect;
 
-use crate::testing::check;
+use skep_api::{Origin, TaskState};
+
+use crate::testing::{check, cluster};
 
 #[test]
 fn behaviour_7_and_8_a_new_leader_replaces_what_was_rejected_or_failed() {
@@ -29,10 +31,10 @@ fn behaviour_9_a_new_leader_replaces_a_task_on_a_node_that_is_down() {
     check(
         "node n1\nnode n2 down\nsvc web\ntask web.1 running n2\nlead\ndecide\nshow",
         expect![[r#"
-        web.1 running n2 desired=shutdown
-        web.1 assigned n1 desired=ready
-        --
-    "#]],
+            web.1 running n2 desired=shutdown
+            web.1 assigned n1
+            --
+        "#]],
     );
 }
 
@@ -271,11 +273,28 @@ fn a_task_that_fails_while_it_is_held_waits_for_its_own_moment() {
 }
 
 #[test]
-fn a_condition_of_none_leaves_the_slot_of_a_drained_node_taken() {
+fn a_condition_of_none_does_not_shrink_a_service_whose_node_is_lost() {
+    let script = "node n1
+         svc web restart=none replicas=2
+         run
+         node n2
+         state web.2 failed
+         node n1 LIFE
+         run
+         show";
+    for life in ["drain", "down", "gone"] {
+        let cluster = cluster(&script.replace("LIFE", life));
+        let moved = cluster.find("web.1");
+        let on = moved.node.and_then(|node| cluster.view().node(node).cloned());
+        assert_eq!(on.map(|node| node.description.hostname).as_deref(), Some("n2"), "{life}");
+        assert_eq!((moved.origin, moved.status.state), (Origin::Move, TaskState::Running));
+        assert_eq!(cluster.find("web.2").status.state, TaskState::Failed, "its own end is one");
+    }
     check(
-        "node n1\nsvc web restart=none\nrun\nnode n2\nnode n1 drain\nrun\nshow",
+        &format!("compat swarm\n{}", script.replace("LIFE", "down")),
         expect![[r#"
-        web.1 shutdown n1 desired=shutdown
+        web.1 running n1 desired=shutdown
+        web.2 failed n1 desired=shutdown
         --
     "#]],
     );

@@ -6,7 +6,7 @@ use crate::testing::check;
 fn behaviour_32_and_47_an_update_replaces_every_task_and_each_slot_stops_first() {
     check(
         "node n1
-         svc web replicas=2
+         svc web replicas=2 update.parallelism=0
          run
          update web image=web:2
          decide
@@ -77,7 +77,7 @@ fn behaviour_34_and_48_constraints_that_the_node_meets_replace_nothing() {
          update web constraint=node.labels.storage==raid
          decide
          show
-         update web image=web:2 constraint=node.labels.storage==raid
+         update web image=web:2 update.parallelism=0
          decide
          show",
         expect![[r#"
