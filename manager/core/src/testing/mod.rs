@@ -7,8 +7,8 @@
 //! svc web replicas=2 port=80:8080      a service, by way of admission
 //! svc web mode=global                  ... `mode=global-job`, `mode=job:2/5`: two at once, five in all
 //! update web image=web:2               the service with these things changed
-//! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
 //! update web update.parallelism=2      ... its update config; `rollback.order=start-first`
+//! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
 //! state web.1 failed "boom"            a report about the newest task of a slot (`web.1/a`: the oldest;
 //!                                      `web.n1`: a global service's)
 //! history 2 | compat swarm             the swarm's settings
