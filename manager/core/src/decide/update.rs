@@ -145,8 +145,10 @@ impl fmt::Display for UpdateWait {
 pub(crate) fn outdated_slots(view: &View, service: &Service) -> u64 {
     let outdated = Outdated::new(view, service);
     let is_dirty = |slot: &Slot| {
-        let wanted = view.tasks_in(service.id, *slot).filter(|task| task.is_wanted());
-        wanted.count() > 1 || is_work(view, service, &outdated, *slot, view.time())
+        let wanted = || view.tasks_in(service.id, *slot).filter(|task| task.is_wanted());
+        // A task that moves start-first is beside the old one too, and is no update's business.
+        let moves = wanted().any(|task| task.origin == Origin::Move);
+        (wanted().count() > 1 && !moves) || is_work(view, service, &outdated, *slot, view.time())
     };
     slots(view, service).filter(is_dirty).count() as u64
 }
