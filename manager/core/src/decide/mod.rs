@@ -29,7 +29,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
-use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
+use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
@@ -72,12 +72,11 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     }
     // Before all else: an update that goes back writes its service.
     pass.updates();
-    let mut jobs = pass.services();
-    pass.nodes();
+    let services = pass.services();
+    let nodes = pass.nodes();
     pass.slots();
     // After the restarts: what these gave up makes room for the slots that wait for their turn.
-    jobs.extend(job::jobs(&pass.draft.view(), &[], &pass.dirty.slots));
-    pass.jobs(jobs);
+    pass.jobs(&services, &nodes);
     // Again: what the restarts told to stop is no longer in flight.
     pass.updates();
     pass.place();
@@ -137,19 +136,16 @@ impl Pass<'_> {
         }
     }
 
-    /// Decides about services; returns those that are jobs, for later.
+    /// Decides about services; returns those that it looked at.
     fn services(&mut self) -> BTreeSet<Id<Service>> {
         let view = self.draft.view();
         self.dirty.nodes.extend(nodes::due(&view, self.draft.now()));
         for node in &self.dirty.nodes {
             self.dirty.services.extend(nodes::services_to_compare(&view, *node));
         }
-        let mut jobs = job::jobs(&view, &self.dirty.services, &[]);
-        if !self.dirty.nodes.is_empty() {
-            jobs.extend(job::on_all_nodes(&view));
-        }
         drop(view);
-        for id in std::mem::take(&mut self.dirty.services) {
+        let services = std::mem::take(&mut self.dirty.services);
+        for id in services.iter().copied() {
             if self.draft.len() >= PASS_CHANGES_MAX {
                 self.left.services.insert(id);
                 continue;
@@ -164,13 +160,14 @@ impl Pass<'_> {
             self.update(id);
             self.step(|view, _, _| endpoint::allocate(view, id));
         }
-        jobs
+        services
     }
 
-    /// Decides about nodes. After the services: a task that an update replaces is to stop in order,
+    /// Decides about nodes; returns those that it looked at. After the services: a task that an update replaces is to stop in order,
     /// and is not thrown out for constraints that it was not made with.
-    fn nodes(&mut self) {
-        for node in std::mem::take(&mut self.dirty.nodes) {
+    fn nodes(&mut self) -> BTreeSet<Id<Node>> {
+        let nodes = std::mem::take(&mut self.dirty.nodes);
+        for node in nodes.iter().copied() {
             if self.draft.len() >= PASS_CHANGES_MAX {
                 self.left.nodes.insert(node);
                 continue;
@@ -179,6 +176,7 @@ impl Pass<'_> {
             self.dirty.slots.extend(nodes::slots_of_unfit(&self.draft.view(), node));
             self.step(|view, now, _| nodes::reconcile(view, node, now));
         }
+        nodes
     }
 
     /// Replaces what ended or lost its node, and starts what waited for long enough.
@@ -196,18 +194,17 @@ impl Pass<'_> {
         }
     }
 
-    fn jobs(&mut self, jobs: BTreeSet<Id<Service>>) {
-        for id in jobs {
-            if self.draft.len() >= PASS_CHANGES_MAX {
-                self.left.services.insert(id);
-                continue;
-            }
-            let made = self.step(|view, now, ids| {
-                let found = view.service(id).map(|job| job::reconcile(view, job, now, ids));
-                cut(found.unwrap_or_default())
-            });
+    /// Decides about jobs, given the services and nodes that were looked at.
+    fn jobs(&mut self, services: &BTreeSet<Id<Service>>, nodes: &BTreeSet<Id<Node>>) {
+        for part in job::parts(&self.draft.view(), services, &self.dirty.slots, nodes) {
+            let made = if self.draft.len() < PASS_CHANGES_MAX {
+                self.step(|view, now, ids| job::reconcile(view, part, now, ids))
+            } else {
+                PASS_CHANGES_MAX
+            };
+            let (job::Part::All(service) | job::Part::OnNode(service, _)) = part;
             if made >= PASS_CHANGES_MAX {
-                self.left.services.insert(id);
+                self.left.services.insert(service);
             }
         }
     }

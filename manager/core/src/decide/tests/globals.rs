@@ -324,8 +324,16 @@ fn behaviour_28_services_do_not_touch_each_others_tasks() {
          run
          state two.n1 failed
          run
+         show
+         update one image=web:2
+         run
          show",
         expect![[r#"
+            one.n1 running n1
+            two.n1 failed n1 desired=shutdown
+            two.n1 running n1
+            --
+            one.n1 shutdown n1 desired=shutdown
             one.n1 running n1
             two.n1 failed n1 desired=shutdown
             two.n1 running n1
