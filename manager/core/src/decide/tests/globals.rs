@@ -451,3 +451,35 @@ fn swarm_leaves_a_slot_that_its_policy_does_not_restart_empty_when_the_node_is_b
         "#]],
     );
 }
+
+#[test]
+fn what_a_node_has_stays_while_it_is_unknown_disconnected_or_paused() {
+    check(
+        "node n1
+         node n2
+         node n3
+         svc all mode=global
+         svc every mode=global-job
+         svc web replicas=3
+         run
+         node n1 unknown
+         node n2 disconnected
+         node n3 pause
+         run
+         wait 90000
+         run
+         show",
+        expect![[r#"
+            all.n1 running n1
+            all.n2 running n2
+            all.n3 running n3
+            every.n1 running n1 desired=complete
+            every.n2 running n2 desired=complete
+            every.n3 running n3 desired=complete
+            web.1 running n1
+            web.2 running n2
+            web.3 running n3
+            --
+        "#]],
+    );
+}
