@@ -158,6 +158,7 @@ impl Pass<'_> {
                 view.service(id).map_or_else(Vec::new, |s| update::begin(view, s, now))
             });
             self.update(id);
+            self.dirty.slots.extend(restart::crowded(&self.draft.view(), id));
             self.step(|view, _, _| endpoint::allocate(view, id));
         }
         services

@@ -114,6 +114,16 @@ pub(crate) fn is_clear(view: &View, service: Id<Service>, slot: Slot) -> bool {
     !view.tasks_in(service, slot).any(|task| may_run(view, task))
 }
 
+/// The slots of a service with several wanted tasks: which of them stays depends on its spec.
+pub(crate) fn crowded(view: &View, service: Id<Service>) -> impl Iterator<Item = SlotKey> {
+    let mut before = None;
+    view.tasks_of(service)
+        .filter(|task| task.is_wanted())
+        .map(|task| task.slot)
+        .filter(move |slot| before.replace(*slot) == Some(*slot))
+        .map(move |slot| (service, slot))
+}
+
 /// Whether a slot has no wanted task and was not given up either: its service is to fill it, or to
 /// clear it away.
 pub(crate) fn is_bare(view: &View, (service, slot): SlotKey, now: Time) -> bool {

@@ -185,6 +185,27 @@ impl View {
         self.task(last.4).filter(|_| same).map(|task| (last.3, task))
     }
 
+    /// The tasks that updates to older versions of the service's spec made and that are that far.
+    pub(crate) fn made_before(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        progress: Progress,
+    ) -> Vec<&Task> {
+        let mut found = Vec::new();
+        let mut from = SpecVersion(0);
+        while from < version {
+            let first = (service, from, Progress::Ended, Time::ZERO, Id::from_u128(0));
+            let older = self.0.index.made.from(&first).next().map(|key| (key.0, key.1));
+            let Some((_, older)) = older.filter(|key| key.0 == service && key.1 < version) else {
+                break;
+            };
+            found.extend(self.made(service, older, progress, Time::ZERO).map(|(_, task)| task));
+            from = SpecVersion(older.0.saturating_add(1));
+        }
+        found
+    }
+
     /// The services whose update or rollback is under way, by id.
     pub(crate) fn updating(&self) -> impl Iterator<Item = &Service> + Clone {
         self.0.index.updating.keys().filter_map(|id| self.service(*id))

@@ -22,6 +22,7 @@
 //! lead                                 a new leader: everything is dirty
 //! show | wake                          what there is | when to decide again
 //! status web                           how its update goes, and what it waits for
+//! revisions web                        the images of the specs it kept, and of the one before
 //! ```
 
 mod lint;
@@ -29,11 +30,12 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use skep_api::{
     Availability, Cluster as Swarm, ClusterSpec, Compat, Generic, Id, IdGen, Meta, Network,
-    NetworkSpec, Node, NodeDescription, NodeRole, NodeState, Slot, SpecVersion, Task, TaskState,
-    TaskStatus, Time, UpdateStatus,
+    NetworkSpec, Node, NodeDescription, NodeRole, NodeState, ServiceSpec, Slot, SpecVersion, Task,
+    TaskState, TaskStatus, Time, UpdateStatus,
 };
 
 pub(crate) use self::lint::lint;
@@ -78,6 +80,14 @@ pub(crate) fn check(script: &str, expected: expect_test::Expect) {
 }
 
 impl Cluster {
+    /// Runs a script and compares what it showed.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, script: &str, expected: expect_test::Expect) {
+        self.out.clear();
+        self.run(script);
+        expected.assert_eq(&self.out);
+    }
+
     pub(crate) fn new() -> Self {
         let mut cluster = Self {
             store: Store::new(),
@@ -242,6 +252,16 @@ impl Cluster {
             ["lead"] => self.dirty = Dirty::everything(),
             ["show"] => self.show(),
             ["status", name] => self.status(name),
+            ["revisions", name] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                let kept = service.history.iter().map(|revision| &revision.spec);
+                let images = |spec: &Arc<ServiceSpec>| spec.task.component.image.clone();
+                let kept: Vec<_> = kept.chain([&service.spec]).map(images).collect();
+                let previous = service.previous.as_ref().map_or("none".to_owned(), images);
+                writeln!(self.out, "{name}: {}, before: {previous}", kept.join(" "))
+                    .expect("a String");
+            }
             ["wake"] => {
                 let at = wake_at(&self.view()).map(|(time, _)| time.since(self.now).as_secs_f64());
                 let text = at.map_or("never".to_owned(), |at| format!("in {at:.1}"));

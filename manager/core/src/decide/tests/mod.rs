@@ -7,6 +7,7 @@ mod global_updates;
 mod globals;
 mod history;
 mod jobs;
+mod pace;
 mod placing;
 mod properties;
 mod replicas;
