@@ -41,7 +41,7 @@ pub(crate) use self::update::outdated_slots;
 pub use self::update::{UpdateReason, UpdateWait, waits_for};
 use crate::change::Change;
 use crate::draft::Draft;
-use crate::store::View;
+use crate::store::{Event, TaskEvent, TaskHappened, View};
 
 /// How many changes a pass makes before it leaves the rest to the next one (a few more, since what
 /// was begun is finished): 50 raft entries, so that a service of a million tasks neither fills the
@@ -65,6 +65,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         draft: Draft::new(view, now.max(view.time())),
         dirty: dirty.spelt_out(view),
         left: Dirty::new(),
+        moved: BTreeSet::new(),
         ids,
     };
     if !std::mem::take(&mut pass.dirty.networks).is_empty() {
@@ -78,9 +79,15 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     // After the restarts: what these gave up makes room for the slots that wait for their turn.
     pass.jobs(&services, &nodes);
     // Again: what the restarts told to stop is no longer in flight.
+    pass.moved.clear();
     pass.updates();
     pass.place();
     pass.reap();
+    // An update no longer waits for what never got a node and was ended, or was forgotten.
+    let view = pass.draft.view();
+    let updating = view.updating().map(|service| service.id);
+    pass.left.updates.extend(updating.filter(|service| pass.moved.contains(service)));
+    drop(view);
     pass.left.services.append(&mut pass.dirty.services);
     Decision { changes: pass.draft.finish(), left: pass.left }
 }
@@ -101,6 +108,8 @@ struct Pass<'a> {
     draft: Draft,
     dirty: Dirty,
     left: Dirty,
+    /// Services with tasks that got further, or went.
+    moved: BTreeSet<Id<Service>>,
     ids: &'a mut IdGen,
 }
 
@@ -114,6 +123,14 @@ impl Pass<'_> {
         let made = changes.len();
         for event in self.draft.add(changes) {
             self.dirty.mark(&event);
+            if let Event::Task(TaskEvent {
+                service,
+                happened: TaskHappened::Status | TaskHappened::Removed { .. },
+                ..
+            }) = event
+            {
+                self.moved.insert(service);
+            }
         }
         made
     }
@@ -226,12 +243,7 @@ impl Pass<'_> {
                 self.left.slots.insert(slot);
                 continue;
             }
-            let made = self.step(|view, _, _| reap::reconcile(view, slot));
-            // An update no longer waits for what is forgotten.
-            let view = self.draft.view();
-            if made > 0 && view.updating().any(|service| service.id == slot.0) {
-                self.left.updates.insert(slot.0);
-            }
+            self.step(|view, _, _| reap::reconcile(view, slot));
         }
     }
 }
