@@ -180,11 +180,12 @@ fn next(view: &View, service: &Service, now: Time) -> Next {
     let busy = flights.busy(now);
     let overtaken = flights.overtaken(now).count();
     let room = pace.parallelism.saturating_sub(busy - overtaken).min(STEP_SLOTS_MAX);
-    let mut due: Vec<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    // A set: a slot may hold the tasks of several updates that were overtaken one by the other.
+    let taken: BTreeSet<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    let mut due: Vec<_> = taken.iter().copied().collect();
     let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX - due.len());
     // Without room it still matters whether there is work: what is waited for differs.
     let work = work(view, service, &outdated, flights.farthest(), now, room.max(1) + due.len());
-    let taken: BTreeSet<_> = due.iter().copied().collect();
     due.extend(work.iter().copied().filter(|slot| !taken.contains(slot)).take(room));
     let until = if !due.is_empty() {
         return Next::Replace(due, pace.order);
