@@ -3,6 +3,7 @@
 mod addresses;
 mod enforcer;
 mod everywhere;
+mod faults;
 mod global_updates;
 mod globals;
 mod history;
