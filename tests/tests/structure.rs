@@ -39,6 +39,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "skep-cli",
         &["skep-api", "skep-node", "skep-compose", "skep-images", "skep-wire", "skep-template"],
     ),
+    // The cores alone: what the simulator shows must not lean on any shell.
+    ("sim", &["skep-api", "skep-manager-core", "skep-worker-core"]),
     // The demo and the measurements drive the same processes as the tests.
     ("xtask", &["skep-tests"]),
 ];

@@ -31,6 +31,8 @@ mod draft;
 mod expand;
 mod explain;
 mod path;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod revise;
 mod status;
 mod store;

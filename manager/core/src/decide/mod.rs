@@ -12,7 +12,7 @@ mod endpoint;
 mod filter;
 mod flight;
 mod generic;
-mod global;
+pub(crate) mod global;
 mod job;
 mod nodes;
 mod outdated;
@@ -34,7 +34,7 @@ use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
 pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
 pub use self::outdated::is_up_to_date;
-pub(crate) use self::place::verdicts;
+pub(crate) use self::place::{is_forgotten, verdicts};
 pub use self::restart::start_at;
 pub(crate) use self::subnet::first_subnet;
 pub(crate) use self::update::outdated_slots;
@@ -61,6 +61,8 @@ pub struct Decision {
 
 /// Decides what is to change.
 pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decision {
+    #[cfg(feature = "planted-bugs")]
+    let now = planted_now(view, dirty, now);
     let mut pass = Pass {
         draft: Draft::new(view, now.max(view.time())),
         dirty: dirty.spelt_out(view),
@@ -92,6 +94,15 @@ pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
         .into_iter()
         .flatten()
         .min()
+}
+
+/// To a leader that forgets delays, every delay of a held task is over when it begins.
+#[cfg(feature = "planted-bugs")]
+fn planted_now(view: &View, dirty: &Dirty, now: Time) -> Time {
+    use crate::planted::{Bug, is_planted};
+    let forgets = is_planted(Bug::DelayForgotten) && *dirty == Dirty::everything();
+    let last = view.held().map(|(time, _)| time).max();
+    last.filter(|_| forgets).map_or(now, |last| now.max(last))
 }
 
 /// A slot of a service.

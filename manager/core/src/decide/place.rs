@@ -191,17 +191,22 @@ fn change(
 }
 
 /// Every node, by id, with the first filter that it fails for a task that waits; none where it fits.
-/// Only the slot's own node for a task of a global service.
 pub(crate) fn verdicts<'a>(view: &'a View, task: &Task) -> Vec<(&'a Node, Option<Filter>)> {
     let Some(spec) = view.spec_of(task) else { return Vec::new() };
     let want = Want::new(view, spec, task);
     let mut seats = Seats::new(view);
     seats.begin(task.service, &want);
-    let heir_of = want.predecessor(view, task);
-    let meant = |id: Id<Node>| task.slot.node().is_none_or(|own| own == id);
+    let before = want.predecessor(view, task);
     let all: Vec<_> = seats.all().map(|(at, seat)| (at, seat.node)).collect();
     all.into_iter()
-        .filter(|(_, node)| meant(node.id))
-        .map(|(at, node)| (node, want.first_failure(&mut seats, at, heir_of)))
+        .map(|(at, node)| {
+            let heir_of = before.filter(|before| before.node == Some(node.id));
+            (node, want.first_failure(&mut seats, at, heir_of))
+        })
         .collect()
+}
+
+/// Whether a task that waits is never tried again: see [`is_stranded`].
+pub(crate) fn is_forgotten(view: &View, task: &Task) -> bool {
+    waits(task) && is_stranded(view.service(task.service), task, view.compat())
 }

@@ -23,49 +23,39 @@ use skep_api::{
 
 use super::filter::Want;
 use super::seat::{Seat, Seats};
-use crate::store::View;
+use crate::store::{Field, FieldKey, View};
 
 /// So many failures make a node the last choice for a service...
 const FAILURES_MAX: u64 = 5;
 /// ... if they happened within this time; both are Swarm's.
 const FAILURES_WINDOW: Duration = Duration::from_secs(5 * 60);
 
-/// Nodes that may take a service's tasks as far as no placement changes that, with the branches of a
-/// tree that they are in.
-#[derive(Clone)]
-pub(super) struct Field(Arc<Tree>);
-
-#[derive(Default)]
-struct Tree {
-    /// Nodes by their places, with their branches.
-    nodes: Vec<(u32, u32)>,
-    /// Each branch's parent and its place among its siblings, by the label's value. The root comes
-    /// first, and every branch after its parent.
-    branches: Vec<(u32, u32)>,
-}
-
-impl Field {
-    /// `nodes` are those that pass, with their places.
-    pub(super) fn new<'a>(nodes: impl Iterator<Item = (usize, &'a Node)>, labels: &[&str]) -> Self {
-        let mut tree = Tree { nodes: Vec::new(), branches: vec![(0, 0)] };
+/// The nodes that suit the tasks of a service whatever is placed on them, in the branches of its
+/// placement preferences.
+fn field<'a>(seats: &Seats<'a>, view: &View, want: &Want<'a>) -> Arc<Field> {
+    let labels = labels(want.spec).map(str::to_owned).collect();
+    let constraints = want.spec.task.placement.constraints.clone();
+    let key = FieldKey { constraints, platform: want.platform.map(str::to_owned), labels };
+    view.field(key, |key| {
+        let mut field = Field { nodes: Vec::new(), branches: vec![(0, 0)] };
         let mut known: BTreeMap<(u32, &str), u32> = BTreeMap::new();
-        for (at, node) in nodes {
+        for (at, seat) in seats.all().filter(|(_, seat)| want.suits(seat.node)) {
             let mut branch = 0;
-            for label in labels {
-                let next = known.entry((branch, value(label, node))).or_insert_with(|| {
-                    tree.branches.push((branch, 0));
-                    tree.branches.len() as u32 - 1
+            for label in &key.labels {
+                let next = known.entry((branch, value(label, seat.node))).or_insert_with(|| {
+                    field.branches.push((branch, 0));
+                    field.branches.len() as u32 - 1
                 });
                 branch = *next;
             }
-            tree.nodes.push((at as u32, branch));
+            field.nodes.push((at as u32, branch));
         }
         // They come parent by parent, each's in the order of their values.
-        for (order, (_, branch)) in (0..).zip(&known) {
-            tree.branches[*branch as usize].1 = order;
+        for (order, branch) in (0..).zip(known.into_values()) {
+            field.branches[branch as usize].1 = order;
         }
-        Self(Arc::new(tree))
-    }
+        field
+    })
 }
 
 /// The nodes that pass for the tasks of one service, best first.
@@ -102,12 +92,11 @@ impl Ranking {
         task: &Task,
         now: Time,
     ) -> Self {
-        let field = seats.field(want, labels(want.spec));
+        let field = field(seats, view, want);
         let measure = Measure::new(view, seats, want.spec, task, now);
-        let tree = &field.0;
-        let mut branches: Vec<Branch> = tree.branches.iter().map(|_| Branch::default()).collect();
+        let mut branches: Vec<Branch> = field.branches.iter().map(|_| Branch::default()).collect();
         let mut ranks: Vec<Vec<Reverse<Rank>>> = vec![Vec::new(); branches.len()];
-        for &(at, branch) in &tree.nodes {
+        for &(at, branch) in &field.nodes {
             if want.next_failure(seats, at as usize).is_none() {
                 let seat = seats.seat(at as usize);
                 branches[branch as usize].tasks += seat.of_service;
@@ -118,7 +107,7 @@ impl Ranking {
         for (at, ranks) in ranks.into_iter().enumerate().rev() {
             branches[at].nodes = ranks.into();
             let branch = &branches[at];
-            let (tasks, (parent, order)) = (branch.tasks, tree.branches[at]);
+            let (tasks, (parent, order)) = (branch.tasks, field.branches[at]);
             if at > 0 && !branch.is_empty() {
                 let parent = &mut branches[parent as usize];
                 parent.tasks += tasks;
@@ -222,10 +211,10 @@ impl Measure {
 
 /// The labels to spread over. Nodes can't be spread over anything else: then Swarm skips the
 /// preference, and so do we.
-fn labels(spec: &ServiceSpec) -> Vec<&str> {
+fn labels(spec: &ServiceSpec) -> impl Iterator<Item = &str> {
     let labels = spec.task.placement.preferences.iter();
     let labels = labels.map(|Preference::Spread(label)| label.as_str());
-    labels.filter(|label| name(label).is_some()).collect()
+    labels.filter(|label| name(label).is_some())
 }
 
 /// Whose label it is, and its name.

@@ -7,12 +7,7 @@ use skep_api::{Bytes, Generic, Id, NanoCpus, Node, Protocol, Service, Slot, Task
 
 use super::filter::Want;
 use super::generic::Offer;
-use super::rank::Field;
 use crate::store::{Load, View};
-
-/// How many different fields a pass keeps: services of one swarm have few different constraints, and
-/// a field holds every node.
-const FIELDS_MAX: usize = 16;
 
 /// A node and what is left of it.
 #[derive(Debug)]
@@ -42,11 +37,7 @@ pub(super) struct Seats<'a> {
     service: Option<Id<Service>>,
     /// Where this pass put tasks.
     placed: BTreeMap<Id<Service>, Vec<u32>>,
-    fields: BTreeMap<FieldKey<'a>, Field>,
 }
-
-/// All that a field depends on: constraints, platform, and the labels to spread over.
-pub(super) type FieldKey<'a> = (&'a [String], Option<&'a str>, Vec<&'a str>);
 
 impl<'a> Seats<'a> {
     pub(super) fn new(view: &'a View) -> Self {
@@ -58,8 +49,7 @@ impl<'a> Seats<'a> {
             Seat::new(node, load.unwrap_or_default())
         };
         let all = view.nodes().map(&mut seat).collect();
-        let (placed, fields) = (BTreeMap::new(), BTreeMap::new());
-        Self { view, all, service: None, placed, fields }
+        Self { view, all, service: None, placed: BTreeMap::new() }
     }
 
     pub(super) fn seat(&self, at: usize) -> &Seat<'a> {
@@ -158,22 +148,6 @@ impl<'a> Seats<'a> {
             return BTreeMap::new();
         }
         self.offer(at).claim(&reserved.generic)
-    }
-
-    /// The nodes that pass what no placement changes, by branches; worked out once for all services
-    /// that ask for the same.
-    pub(super) fn field(&mut self, want: &Want<'a>, labels: Vec<&'a str>) -> Field {
-        let key = (want.spec.task.placement.constraints.as_slice(), want.platform, labels);
-        if let Some(known) = self.fields.get(&key) {
-            return known.clone();
-        }
-        let suits = self.all().filter(|(_, seat)| want.suits(seat.node));
-        let field = Field::new(suits.map(|(at, seat)| (at, seat.node)), &key.2);
-        if self.fields.len() >= FIELDS_MAX {
-            self.fields.clear();
-        }
-        self.fields.insert(key, field.clone());
-        field
     }
 }
 

@@ -277,7 +277,10 @@ fn replace(
     ids: &mut IdGen,
 ) -> Vec<Change> {
     let mut old: Vec<_> = view.tasks_in(service.id, slot).filter(|t| t.is_wanted()).collect();
-    if order == UpdateOrder::StartFirst {
+    let keeps = order == UpdateOrder::StartFirst;
+    #[cfg(feature = "planted-bugs")]
+    let keeps = keeps && !crate::planted::is_planted(crate::planted::Bug::OldStopsFirst);
+    if keeps {
         let keep = old.iter().filter(|task| may_serve(view, task));
         let keep = keep.max_by_key(|task| (task.status.state, task.meta.created_at, task.id));
         let keep = keep.map(|task| task.id);

@@ -17,10 +17,9 @@ mod task;
 mod tests;
 mod update;
 
-use std::collections::BTreeMap;
+use skep_api::{Id, Service, Task, Time};
 
-use skep_api::{Id, Service, SpecVersion, Task, Time};
-
+use self::node::Asked;
 use crate::store::View;
 
 /// How many tasks of a service are explained: more than that nobody reads, and all of a service's
@@ -38,8 +37,7 @@ pub struct Explanation {
 
 /// Explains a service: its tasks that lack something first of all, then the others.
 pub fn explain_service(view: &View, service: &Service, now: Time) -> Explanation {
-    // Tasks of one spec that wait for any node wait for the same.
-    let mut known: BTreeMap<SpecVersion, Vec<String>> = BTreeMap::new();
+    let mut asked = Asked::default();
     let mut tasks = Vec::new();
     for placed in [false, true] {
         let some = view.tasks_of(service.id).filter(|task| task.node.is_some() == placed);
@@ -47,12 +45,7 @@ pub fn explain_service(view: &View, service: &Service, now: Time) -> Explanation
             if tasks.len() == TASKS_MAX {
                 break;
             }
-            let lines = if task::waits_for_a_node(task) && task.slot.node().is_none() {
-                let lines = known.entry(task.spec_version);
-                lines.or_insert_with(|| explain_task(view, task, now)).clone()
-            } else {
-                explain_task(view, task, now)
-            };
+            let lines = explain(view, task, now, &mut asked);
             if !lines.is_empty() {
                 tasks.push((task.slot, task.meta.created_at, task.id, lines));
             }
@@ -65,8 +58,12 @@ pub fn explain_service(view: &View, service: &Service, now: Time) -> Explanation
 
 /// Explains a task; nothing if there is nothing to say.
 pub fn explain_task(view: &View, task: &Task, now: Time) -> Vec<String> {
+    explain(view, task, now, &mut Asked::default())
+}
+
+fn explain<'a>(view: &'a View, task: &Task, now: Time, asked: &mut Asked<'a>) -> Vec<String> {
     if task::waits_for_a_node(task) {
-        return node::lines(view, task);
+        return asked.lines(view, task);
     }
     let mut lines = Vec::new();
     lines.extend(task::unallocated(task));

@@ -1,39 +1,78 @@
 //! What nodes lack for a task that waits for one.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use skep_api::{Availability, Bytes, Generic, NanoCpus, Node, NodeState, ServiceSpec, Task};
+use skep_api::{
+    Availability, Bytes, Generic, NanoCpus, Node, NodeState, ServiceSpec, SpecVersion, Task,
+};
 
 use crate::decide::constraint::Constraint;
-use crate::decide::{Filter, verdicts};
+use crate::decide::{Filter, is_forgotten, verdicts};
 use crate::store::{View, host_ports};
 
 /// How many nodes are told of; those that lack the least come first.
 const NODES_MAX: usize = 10;
 
-/// What each node fails at first: `n2: insufficient memory (needs 2GiB, 1.2GiB free)`.
-pub(super) fn lines(view: &View, task: &Task) -> Vec<String> {
-    let Some(spec) = view.spec_of(task) else { return Vec::new() };
-    let mut nodes = verdicts(view, task);
-    if nodes.is_empty() {
+/// A node, and what it fails at first.
+type Verdict<'a> = (&'a Node, Option<Filter>);
+
+/// What nodes said already: all tasks of one service and spec version wait for the same.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    verdicts: BTreeMap<SpecVersion, Vec<Verdict<'a>>>,
+    lines: BTreeMap<SpecVersion, Vec<String>>,
+}
+
+impl<'a> Asked<'a> {
+    /// What each node fails at first: `n2: insufficient memory (needs 2GiB, 1.2GiB free)`. Only the
+    /// slot's own node for a task of a global service.
+    pub(super) fn lines(&mut self, view: &'a View, task: &Task) -> Vec<String> {
+        if is_forgotten(view, task) {
+            let line =
+                "is not tried again since its service was updated: as in Swarm, by --compat=swarm";
+            return vec![line.to_owned()];
+        }
+        let version = task.spec_version;
+        let verdicts = self.verdicts.entry(version).or_insert_with(|| verdicts(view, task));
+        match task.slot.node() {
+            Some(own) => {
+                let at = verdicts.binary_search_by_key(&own, |(node, _)| node.id).ok();
+                let own = at.and_then(|at| verdicts.get(at));
+                own.map(|verdict| line(view, task, verdict)).into_iter().collect()
+            }
+            None => {
+                let lines = self.lines.entry(version);
+                lines.or_insert_with(|| nearest(view, task, verdicts)).clone()
+            }
+        }
+    }
+}
+
+/// The nodes that lack the least, and how many there are besides.
+fn nearest(view: &View, task: &Task, verdicts: &[Verdict<'_>]) -> Vec<String> {
+    if verdicts.is_empty() {
         return vec!["the swarm has no node for it".to_owned()];
     }
+    let mut nodes: Vec<_> = verdicts.iter().collect();
     // The filters are asked in order: who fails at a later one has more of what is wanted.
     nodes.sort_by_key(|(node, filter)| {
-        (Reverse(filter.unwrap_or(LAST)), node.description.hostname.clone(), node.id)
+        (Reverse(filter.unwrap_or(LAST)), &node.description.hostname, node.id)
     });
-    let told = nodes.iter().take(NODES_MAX).map(|(node, filter)| {
-        let reason = match filter {
-            Some(filter) => reason(view, task, spec, node, *filter),
-            None => "has room, and takes it next".to_owned(),
-        };
-        format!("{}: {reason}", node.description.hostname)
-    });
-    let mut lines: Vec<_> = told.collect();
+    let told = nodes.iter().take(NODES_MAX);
+    let mut lines: Vec<_> = told.map(|verdict| line(view, task, verdict)).collect();
     if nodes.len() > NODES_MAX {
-        lines.push(format!("and {} more nodes that lack as much", nodes.len() - NODES_MAX));
+        lines.push(format!("and {} more nodes that lack as much or more", nodes.len() - NODES_MAX));
     }
     lines
+}
+
+fn line(view: &View, task: &Task, (node, filter): &Verdict<'_>) -> String {
+    let reason = match (filter, view.spec_of(task)) {
+        (Some(filter), Some(spec)) => reason(view, task, spec, node, *filter),
+        _ => "has room, and takes it next".to_owned(),
+    };
+    format!("{}: {reason}", node.description.hostname)
 }
 
 /// The last filter that is asked.
@@ -66,6 +105,13 @@ fn reason(view: &View, task: &Task, spec: &ServiceSpec, node: &Node, filter: Fil
             spec.task.placement.max_replicas
         ),
     }
+}
+
+/// Why a global service has no new task there.
+pub(super) fn closed(node: &Node) -> String {
+    let takes =
+        node.status.state == NodeState::Ready && node.spec.availability == Availability::Active;
+    if takes { "does not meet the constraints".to_owned() } else { not_ready(node) }
 }
 
 fn not_ready(node: &Node) -> String {

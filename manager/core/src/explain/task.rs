@@ -7,7 +7,8 @@ use skep_api::{
     format_duration,
 };
 
-use crate::decide::restart;
+use super::node;
+use crate::decide::{global, restart};
 use crate::store::{View, held_until};
 
 /// Whether the scheduler looks for a node for it.
@@ -50,10 +51,14 @@ pub(super) fn given_up(view: &View, task: &Task, now: Time) -> Option<String> {
     if !ended || is_done || is_old || task.desired >= TaskState::Remove || !is_newest() {
         return None;
     }
-    if restart::is_restarted(view, task, now) {
+    let why = if !restart::is_restarted(view, task, now) {
+        policy(view, view.spec_of(task)?, task, now)?
+    } else if !global::is_open(view, service, task.slot) {
+        let node = view.node(task.slot.node()?)?;
+        format!("{} {}", node.description.hostname, node::closed(node))
+    } else {
         return None;
-    }
-    let why = policy(view, view.spec_of(task)?, task, now)?;
+    };
     let job = if is_job { "; the job won't complete" } else { "" };
     Some(format!("not restarted: {why}{job}"))
 }

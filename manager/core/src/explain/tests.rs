@@ -12,9 +12,11 @@ fn said(cluster: &Cluster) -> String {
     let explanation = explain_service(&view, service, cluster.now);
     let mut text = String::new();
     for (id, lines) in explanation.tasks {
-        let task = view.task(id).expect("a task");
+        let slot = view.task(id).expect("a task").slot;
+        let host = slot.node().and_then(|node| view.node(node));
+        let slot = host.map_or(slot.to_string(), |node| node.description.hostname.clone());
         for line in lines {
-            text += &format!("{} {line}\n", task.short_name("web"));
+            text += &format!("web.{slot} {line}\n");
         }
     }
     for line in explanation.update {
@@ -59,6 +61,41 @@ fn a_task_without_a_node_is_told_what_each_node_lacks() {
 }
 
 #[test]
+fn generic_resources_are_counted_as_they_were_given() {
+    explains(
+        "node n1 generic=gpu:2
+         svc first generic=gpu
+         run
+         svc web generic=gpu replicas=2
+         run",
+        expect![[r#"
+            web.2 n1: insufficient gpu (needs 1, 0 free)
+        "#]],
+    );
+}
+
+#[test]
+fn a_task_that_swarm_would_forget_says_so_where_swarm_is_followed() {
+    let script = "node n1 label.zone=west
+         svc web constraint=node.labels.zone==east
+         run
+         update web label=x
+         run";
+    explains(
+        script,
+        expect![[r#"
+        web.1 n1: does not meet node.labels.zone==east
+    "#]],
+    );
+    explains(
+        &format!("compat swarm\n{script}"),
+        expect![[r#"
+        web.1 is not tried again since its service was updated: as in Swarm, by --compat=swarm
+    "#]],
+    );
+}
+
+#[test]
 fn a_task_for_which_there_is_no_node_at_all_says_so() {
     explains(
         "svc web\ndecide",
@@ -74,7 +111,25 @@ fn only_so_many_nodes_are_told_of() {
     let text = said(&cluster(&format!("{nodes}svc web replicas=2\nrun")));
     let of_first: Vec<_> = text.lines().filter(|line| line.starts_with("web.1")).collect();
     assert_eq!(of_first.len(), 11);
-    assert_eq!(of_first[9..], ["web.1 n10: is paused", "web.1 and 2 more nodes that lack as much"]);
+    assert_eq!(
+        of_first[9..],
+        ["web.1 n10: is paused", "web.1 and 2 more nodes that lack as much or more"]
+    );
+}
+
+#[test]
+fn only_so_many_tasks_are_told_of_and_those_without_a_place_first() {
+    let cluster = cluster(
+        "node n1 label.a=1
+         svc web replicas=1100 reserve-memory=8m constraint=node.labels.a==1
+         run",
+    );
+    let view = cluster.view();
+    let web = view.service_named("web").expect("web");
+    let tasks = explain_service(&view, web, cluster.now).tasks;
+    assert_eq!(tasks.len(), TASKS_MAX);
+    let lacking = |id: &Id<Task>| view.task(*id).is_some_and(|task| task.node.is_none());
+    assert_eq!(tasks.iter().filter(|(id, _)| lacking(id)).count(), 1100 - 1024);
 }
 
 #[test]
@@ -150,6 +205,38 @@ fn a_slot_that_was_given_up_says_what_the_policy_says() {
          run",
         expect![[r#"
             web.1 not restarted: restart policy on-failure, 1 of 1 attempts used within 1m0s
+        "#]],
+    );
+}
+
+#[test]
+fn a_job_says_which_of_its_tasks_failed_for_good() {
+    explains(
+        "node n1
+         svc web mode=job:2/3 restart=none
+         run
+         state web.0 failed
+         state web.1 complete
+         run",
+        expect![[r#"
+            web.0 not restarted: restart policy none; the job won't complete
+        "#]],
+    );
+}
+
+#[test]
+fn a_global_service_says_what_keeps_it_from_a_node() {
+    explains(
+        "node n1
+         node n2 memory=1g
+         svc web mode=global reserve-memory=2g delay=0
+         run
+         node n1 pause
+         state web.n1 failed
+         run",
+        expect![[r#"
+            web.n1 not restarted: n1 is paused
+            web.n2 n2: insufficient memory (needs 2GiB, 1GiB free)
         "#]],
     );
 }

@@ -9,6 +9,7 @@ use skep_api::{
     TaskStatus, Time,
 };
 
+use super::field::Fields;
 use super::table::{Record, Table};
 use super::{SharedSpec, Tables};
 use crate::change::{Change, Key, Object};
@@ -250,6 +251,7 @@ impl Tables {
             Key::Node(id) => {
                 let gone = self.nodes.remove(id)?;
                 self.index.take_node(&gone);
+                self.fields = Fields::default();
             }
             Key::Network(id) => drop(self.networks.remove(id)?),
             Key::Secret(id) => drop(self.secrets.remove(id)?),
@@ -341,6 +343,7 @@ impl Tables {
             self.index.take_node(&before);
         }
         self.index.add_node(&node);
+        self.fields = Fields::default();
         self.nodes.put(Arc::new(node));
     }
 

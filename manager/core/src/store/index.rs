@@ -177,6 +177,24 @@ impl Indexes {
             old.into_iter().for_each(|task| self.unseat(task, spec));
             new.into_iter().for_each(|task| self.seat(task, spec));
         }
+        #[cfg(feature = "planted-bugs")]
+        self.free_again(before, after, spec);
+    }
+
+    /// A task that was told to stop gave back what it held; with this bug it does so twice.
+    #[cfg(feature = "planted-bugs")]
+    fn free_again(&mut self, before: Option<&Task>, after: Option<&Task>, spec: &ServiceSpec) {
+        use crate::planted::{Bug, is_planted};
+        let over = |task: &Task| task.status.state.is_terminal();
+        let ended = before.is_some_and(|t| !t.is_active() && !over(t)) && after.is_none_or(over);
+        let node = before.and_then(|task| task.node);
+        if let Some(node) = node.filter(|_| ended && is_planted(Bug::FreedTwice)) {
+            let mut load = self.loads.get(&node).copied().unwrap_or_default();
+            let reserved = &spec.task.reservations;
+            load.memory.0 = load.memory.0.saturating_sub(reserved.memory.0);
+            load.cpus.0 = load.cpus.0.saturating_sub(reserved.cpus.0);
+            self.loads.insert(node, load);
+        }
     }
 
     /// Counts a task in on its node.

@@ -10,7 +10,7 @@ use skep_api::{
 
 use super::map::Counts;
 use super::table::ambiguous;
-use super::{Load, Progress, Tables};
+use super::{Field, FieldKey, Load, Progress, Tables};
 
 /// What was stored at one moment. Cheap to copy and to keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -363,6 +363,11 @@ impl View {
     /// What the active tasks of each node keep for themselves, by node; not of nodes without any.
     pub(crate) fn loads(&self) -> impl Iterator<Item = (Id<Node>, Load)> {
         self.0.index.loads.iter().map(|(node, load)| (*node, *load))
+    }
+
+    /// The nodes that suit what the key says, as `make` finds out if nobody did since a node changed.
+    pub(crate) fn field(&self, key: FieldKey, make: impl FnOnce(&FieldKey) -> Field) -> Arc<Field> {
+        self.0.fields.get(key, make)
     }
 
     /// On which nodes a service has active tasks, and how many.

@@ -136,6 +136,15 @@ fn behaviour_96_references_are_checked_on_updates_too() {
 }
 
 #[test]
+fn behaviour_97_a_service_that_is_not_there_is_not_updated() {
+    let view = cluster("svc web").view();
+    let write = || ServiceWrite::Spec(Box::new(service_spec("web", &[])));
+    let unknown = admit_update_service(&view, skep_api::Id::from_u128(9), 1, write());
+    let text = "service 0000000000000000000000009 not found".to_owned();
+    assert_eq!(unknown.map_err(|e| (e.kind, e.message)), Err((ErrorKind::NotFound, text)));
+}
+
+#[test]
 fn behaviour_98_the_networks_of_a_service_may_change() {
     let mut cluster = cluster("net front\nnet back\nsvc web net=front");
     cluster.run("update web no-net=1 net=back");

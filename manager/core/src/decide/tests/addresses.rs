@@ -36,6 +36,27 @@ fn behaviour_132_the_top_of_the_range_is_followed_by_the_lowest_gap() {
 }
 
 #[test]
+fn behaviour_132_a_service_for_which_no_port_is_left_waits_for_one() {
+    let all: String = (30000..=32767).map(|port| format!(" port={port}:80")).collect();
+    let mut cluster = cluster(&format!("node n1\nsvc all replicas=0{all}\nsvc late port=80\nrun"));
+    assert_eq!(ports(&cluster, "late"), []);
+    let task = cluster.find("late.1");
+    assert_eq!(task.status.err, "no dynamic tcp port left between 30000 and 32767");
+    cluster.run("svc udp port=80/udp\nrun");
+    assert_eq!(ports(&cluster, "udp"), [30000], "UDP has all of its own");
+    cluster.run("rm all\nrun");
+    assert_eq!(ports(&cluster, "late"), [30000]);
+}
+
+#[test]
+fn behaviour_133_a_port_of_hosts_is_neither_chosen_nor_given() {
+    let mut cluster = cluster("node n1\nsvc host host-port=80:80\nrun");
+    assert_eq!(ports(&cluster, "host"), [80], "it is what the spec says, from no range");
+    cluster.run("svc auto port=80\nrun");
+    assert_eq!(ports(&cluster, "auto"), [30000]);
+}
+
+#[test]
 fn behaviour_133_a_host_port_is_nobody_elses_on_other_nodes() {
     check("svc a host-port=80:80\nsvc b host-port=80:80\ndecide", expect_test::expect![""]);
 }
