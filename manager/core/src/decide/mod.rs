@@ -29,7 +29,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
-use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
+use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
@@ -41,7 +41,7 @@ pub(crate) use self::update::outdated_slots;
 pub use self::update::{UpdateReason, UpdateWait, waits_for};
 use crate::change::Change;
 use crate::draft::Draft;
-use crate::store::View;
+use crate::store::{Event, TaskEvent, TaskHappened, View};
 
 /// How many changes a pass makes before it leaves the rest to the next one (a few more, since what
 /// was begun is finished): 50 raft entries, so that a service of a million tasks neither fills the
@@ -67,6 +67,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         draft: Draft::new(view, now.max(view.time())),
         dirty: dirty.spelt_out(view),
         left: Dirty::new(),
+        moved: BTreeSet::new(),
         ids,
     };
     if !std::mem::take(&mut pass.dirty.networks).is_empty() {
@@ -74,16 +75,21 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     }
     // Before all else: an update that goes back writes its service.
     pass.updates();
-    let mut jobs = pass.services();
-    pass.nodes();
+    let services = pass.services();
+    let nodes = pass.nodes();
     pass.slots();
     // After the restarts: what these gave up makes room for the slots that wait for their turn.
-    jobs.extend(job::jobs(&pass.draft.view(), &[], &pass.dirty.slots));
-    pass.jobs(jobs);
+    pass.jobs(&services, &nodes);
     // Again: what the restarts told to stop is no longer in flight.
+    pass.moved.clear();
     pass.updates();
     pass.place();
     pass.reap();
+    // An update no longer waits for what never got a node and was ended, or was forgotten.
+    let view = pass.draft.view();
+    let updating = view.updating().map(|service| service.id);
+    pass.left.updates.extend(updating.filter(|service| pass.moved.contains(service)));
+    drop(view);
     pass.left.services.append(&mut pass.dirty.services);
     Decision { changes: pass.draft.finish(), left: pass.left }
 }
@@ -113,6 +119,8 @@ struct Pass<'a> {
     draft: Draft,
     dirty: Dirty,
     left: Dirty,
+    /// Services with tasks that got further, or went.
+    moved: BTreeSet<Id<Service>>,
     ids: &'a mut IdGen,
 }
 
@@ -126,6 +134,14 @@ impl Pass<'_> {
         let made = changes.len();
         for event in self.draft.add(changes) {
             self.dirty.mark(&event);
+            if let Event::Task(TaskEvent {
+                service,
+                happened: TaskHappened::Status | TaskHappened::Removed { .. },
+                ..
+            }) = event
+            {
+                self.moved.insert(service);
+            }
         }
         made
     }
@@ -148,19 +164,16 @@ impl Pass<'_> {
         }
     }
 
-    /// Decides about services; returns those that are jobs, for later.
+    /// Decides about services; returns those that it looked at.
     fn services(&mut self) -> BTreeSet<Id<Service>> {
         let view = self.draft.view();
         self.dirty.nodes.extend(nodes::due(&view, self.draft.now()));
         for node in &self.dirty.nodes {
             self.dirty.services.extend(nodes::services_to_compare(&view, *node));
         }
-        let mut jobs = job::jobs(&view, &self.dirty.services, &[]);
-        if !self.dirty.nodes.is_empty() {
-            jobs.extend(job::on_all_nodes(&view));
-        }
         drop(view);
-        for id in std::mem::take(&mut self.dirty.services) {
+        let services = std::mem::take(&mut self.dirty.services);
+        for id in services.iter().copied() {
             if self.draft.len() >= PASS_CHANGES_MAX {
                 self.left.services.insert(id);
                 continue;
@@ -176,13 +189,14 @@ impl Pass<'_> {
             self.dirty.slots.extend(restart::crowded(&self.draft.view(), id));
             self.step(|view, _, _| endpoint::allocate(view, id));
         }
-        jobs
+        services
     }
 
-    /// Decides about nodes. After the services: a task that an update replaces is to stop in order,
+    /// Decides about nodes; returns those that it looked at. After the services: a task that an update replaces is to stop in order,
     /// and is not thrown out for constraints that it was not made with.
-    fn nodes(&mut self) {
-        for node in std::mem::take(&mut self.dirty.nodes) {
+    fn nodes(&mut self) -> BTreeSet<Id<Node>> {
+        let nodes = std::mem::take(&mut self.dirty.nodes);
+        for node in nodes.iter().copied() {
             if self.draft.len() >= PASS_CHANGES_MAX {
                 self.left.nodes.insert(node);
                 continue;
@@ -191,6 +205,7 @@ impl Pass<'_> {
             self.dirty.slots.extend(nodes::slots_of_unfit(&self.draft.view(), node));
             self.step(|view, now, _| nodes::reconcile(view, node, now));
         }
+        nodes
     }
 
     /// Replaces what ended or lost its node, and starts what waited for long enough.
@@ -208,18 +223,17 @@ impl Pass<'_> {
         }
     }
 
-    fn jobs(&mut self, jobs: BTreeSet<Id<Service>>) {
-        for id in jobs {
-            if self.draft.len() >= PASS_CHANGES_MAX {
-                self.left.services.insert(id);
-                continue;
-            }
-            let made = self.step(|view, now, ids| {
-                let found = view.service(id).map(|job| job::reconcile(view, job, now, ids));
-                cut(found.unwrap_or_default())
-            });
+    /// Decides about jobs, given the services and nodes that were looked at.
+    fn jobs(&mut self, services: &BTreeSet<Id<Service>>, nodes: &BTreeSet<Id<Node>>) {
+        for part in job::parts(&self.draft.view(), services, &self.dirty.slots, nodes) {
+            let made = if self.draft.len() < PASS_CHANGES_MAX {
+                self.step(|view, now, ids| job::reconcile(view, part, now, ids))
+            } else {
+                PASS_CHANGES_MAX
+            };
+            let (job::Part::All(service) | job::Part::OnNode(service, _)) = part;
             if made >= PASS_CHANGES_MAX {
-                self.left.services.insert(id);
+                self.left.services.insert(service);
             }
         }
     }
@@ -240,12 +254,7 @@ impl Pass<'_> {
                 self.left.slots.insert(slot);
                 continue;
             }
-            let made = self.step(|view, _, _| reap::reconcile(view, slot));
-            // An update no longer waits for what is forgotten.
-            let view = self.draft.view();
-            if made > 0 && view.updating().any(|service| service.id == slot.0) {
-                self.left.updates.insert(slot.0);
-            }
+            self.step(|view, _, _| reap::reconcile(view, slot));
         }
     }
 }

@@ -167,3 +167,27 @@ fn behaviour_26_a_spec_change_recreates_what_was_given_up() {
         "#]],
     );
 }
+
+#[test]
+fn an_update_hears_at_once_of_a_task_that_was_ended_before_it_got_a_node() {
+    check(
+        "compat swarm
+         node n1 memory=50m
+         svc all mode=global
+         run
+         update all reserve-memory=100m
+         run
+         status all
+         node n1 drain
+         decide
+         status all
+         show",
+        expect![[r#"
+            all: updating 1 "update in progress", waiting for task all.3uvw2piz92z3zj22fa37onmez/b to run
+            all: completed 1 "update completed"
+            all.n1 shutdown n1 desired=shutdown
+            all.n1 shutdown - desired=shutdown
+            --
+        "#]],
+    );
+}

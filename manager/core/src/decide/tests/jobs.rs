@@ -1,6 +1,7 @@
 use expect_test::expect;
 
-use crate::decide::{PASS_CHANGES_MAX, job};
+use crate::decide::PASS_CHANGES_MAX;
+use crate::decide::job::{self, Part};
 use crate::testing::{Cluster, check, cluster};
 
 #[test]
@@ -380,7 +381,7 @@ fn a_large_job_is_begun_step_by_step_and_removed_before_it_starts_over() {
     let mut cluster = cluster("svc batch mode=job:20000/20000");
     let step = |cluster: &mut Cluster| {
         let view = cluster.view();
-        let job = view.service_named("batch").expect("a job");
+        let job = Part::All(view.service_named("batch").expect("a job").id);
         let changes = job::reconcile(&view, job, cluster.now, &mut cluster.ids);
         cluster.apply(changes.clone());
         changes.len()
