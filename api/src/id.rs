@@ -56,7 +56,8 @@ impl<T> PartialOrd for Id<T> {
 }
 impl<T> Ord for Id<T> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.cmp(&other.0)
+        // As one number: two words are compared faster than a list of them.
+        self.as_u128().cmp(&other.as_u128())
     }
 }
 impl<T> Hash for Id<T> {

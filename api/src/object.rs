@@ -207,6 +207,10 @@ pub struct NodeStatus {
     pub addr: String,
     /// When it came into that state, in cluster time; the store's to stamp.
     pub since: Time,
+    /// The version of the node that the last write of its spec replaced: a user's update is in
+    /// sequence if the node was read after that, whatever managers saw of it meanwhile. The store's
+    /// to stamp.
+    pub spec_version: SpecVersion,
 }
 
 /// Whether a node is there.

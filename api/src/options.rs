@@ -43,6 +43,8 @@ impl Default for ServiceOptions {
 impl ServiceOptions {
     /// What every label of ours begins with.
     pub const PREFIX: &'static str = "skep.";
+    /// All options there are, without the prefix, in order.
+    pub const KEYS: [&'static str; 3] = ["rebalance", "start_deadline", "strategy"];
     /// The default of [`Self::start_deadline`]: a component that is not fetched and compiled after
     /// ten minutes won't be.
     pub const START_DEADLINE_DEFAULT: Duration = Duration::from_secs(600);
@@ -103,6 +105,14 @@ mod tests {
             strategy: PlacementStrategy::Binpack,
         };
         assert_eq!(ServiceOptions::parse(&all), Ok(expected));
+    }
+
+    #[test]
+    fn every_option_that_is_listed_is_read() {
+        for key in ServiceOptions::KEYS {
+            let nonsense = [(format!("{}{key}", ServiceOptions::PREFIX), "?".to_owned())];
+            assert!(ServiceOptions::parse(&nonsense.into()).is_err(), "{key}");
+        }
     }
 
     #[test]

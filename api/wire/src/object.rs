@@ -7,7 +7,7 @@ use std::time::Duration;
 use skep_api::{
     Availability, Bytes, Cluster, ClusterSpec, Compat, Config, ConfigSpec, Digest, Generic, Meta,
     NanoCpus, Network, NetworkSpec, Node, NodeDescription, NodeRole, NodeSpec, NodeState,
-    NodeStatus, Secret, SecretBytes, SecretSpec, Time,
+    NodeStatus, Secret, SecretBytes, SecretSpec, SpecVersion, Time,
 };
 
 use crate::field::{self, same_words};
@@ -239,6 +239,7 @@ impl From<&NodeStatus> for pb::NodeStatus {
             state: pb::NodeState::from(status.state).into(),
             message: status.message.clone(),
             addr: status.addr.clone(),
+            spec_version: status.spec_version.0,
             since: status.since.as_nanos(),
         }
     }
@@ -253,6 +254,7 @@ impl TryFrom<pb::NodeStatus> for NodeStatus {
             message: status.message,
             addr: status.addr,
             since: Time::from_nanos(status.since),
+            spec_version: SpecVersion(status.spec_version),
         })
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(view: &View, now: Time) -> Self {
         let trial = Trial::new(view, now);
+        // The moment that its changes will be stamped with, if they are applied right away.
+        let now = trial.view().time();
         Self { trial, now, changes: Vec::new(), places: BTreeMap::new() }
     }
 

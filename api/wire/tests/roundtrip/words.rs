@@ -507,8 +507,9 @@ prop_compose! {
         message in text(),
         addr in text(),
         since in time(),
+        spec_version: u64,
     ) -> NodeStatus {
-        NodeStatus { state, message, addr, since }
+        NodeStatus { state, message, addr, since, spec_version: SpecVersion(spec_version) }
     }
 }
 

@@ -29,6 +29,9 @@ pub fn admit_create_network(
         return Err(Error::invalid(format!("network driver `{}` is not supported", spec.driver))
             .hint("leave the driver out, or say `overlay`: a network here is a set of names"));
     }
+    if spec.name == INGRESS_NETWORK && spec.attachable {
+        return Err(Error::invalid("ingress network cannot be attachable"));
+    }
     if PREDEFINED.contains(&spec.name.as_str()) || view.network_named(&spec.name).is_some() {
         let message = format!("network with name {} already exists", spec.name);
         return Err(Error::new(ErrorKind::AlreadyExists, message));

@@ -11,6 +11,7 @@ use crate::store::View;
 /// Fills in the ids of what the spec names, and checks that all of it is there.
 pub(super) fn resolve(view: &View, spec: &mut ServiceSpec) -> Result<()> {
     let component = &mut spec.task.component;
+    check_targets(component)?;
     let mut missing = Vec::new();
     for reference in &mut component.secrets {
         let by_id = view.secret(reference.id).filter(|found| found.spec.name == reference.name);
@@ -33,7 +34,6 @@ pub(super) fn resolve(view: &View, spec: &mut ServiceSpec) -> Result<()> {
         }
     }
     refuse_missing("config", missing)?;
-    check_targets(component)?;
     resolve_networks(view, spec)
 }
 

@@ -8,7 +8,7 @@ use skep_api::{
     Result, ServiceSpec, TaskSpec, UpdateConfig,
 };
 
-use super::{name, port};
+use super::{name, option, port};
 use crate::decide::constraint::Constraint;
 use crate::expand;
 use crate::path;
@@ -18,12 +18,17 @@ use crate::path;
 pub const REPLICAS_MAX: u64 = 1_000_000;
 /// The least a task may be limited to or have reserved, as Swarm's.
 const MEMORY_MIN: Bytes = Bytes::mib(4);
-const NANO_CPUS_MIN: u64 = 1_000_000;
+const NANO_CPUS_MIN: i64 = 1_000_000;
 
 /// Checks a spec by itself.
+///
+/// Swarm also refuses negative delays, windows, monitors, counts and retries. They can't be stated
+/// here: durations and counts are read by `skep_api::parse_duration` and unsigned numbers, which
+/// refuse what is below zero in the words of whoever reads the text, and cross the wire unsigned.
 pub(super) fn check(spec: &ServiceSpec) -> Result<()> {
     name::check_dns(&spec.name)?;
     name::check_labels(&spec.labels)?;
+    option::check(&spec.labels)?;
     check_mode(spec.mode)?;
     check_job(spec)?;
     check_task(&spec.task)?;
@@ -74,6 +79,7 @@ fn check_task(task: &TaskSpec) -> Result<()> {
     check_component(&task.component)?;
     check_resources(&task.limits)?;
     check_resources(&task.reservations)?;
+    check_generic(task)?;
     check_placement(&task.placement)
 }
 
@@ -176,16 +182,33 @@ fn check_health(health: &Healthcheck) -> Result<()> {
 }
 
 fn check_resources(resources: &Resources) -> Result<()> {
-    if (1..NANO_CPUS_MIN).contains(&resources.cpus.0) {
-        let message = format!("invalid cpu value {}: Must be at least 0.001", resources.cpus);
+    // Docker's API has signed numbers: what is above their half was negative there.
+    let (nanos, bytes) = (resources.cpus.0 as i64, resources.memory.0 as i64);
+    if nanos != 0 && nanos < NANO_CPUS_MIN {
+        let cpus = nanos as f64 / 1e9;
+        let message = format!("invalid cpu value {cpus}: Must be at least 0.001");
         return Err(Error::invalid(message));
     }
-    if resources.memory != Bytes(0) && resources.memory < MEMORY_MIN {
-        let bytes = resources.memory.0;
+    if bytes != 0 && bytes < MEMORY_MIN.0 as i64 {
         let message = format!("invalid memory value {bytes}: Must be at least {MEMORY_MIN}");
         return Err(Error::invalid(message));
     }
     Ok(())
+}
+
+/// Generic resources are reserved by number; a request for one of a named set by its name can't be
+/// stated. A kind becomes part of a variable's name, `DOCKER_RESOURCE_GPU` (semantics part 6.6).
+fn check_generic(task: &TaskSpec) -> Result<()> {
+    let in_kind = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if let Some(kind) = task.limits.generic.keys().next() {
+        return Err(Error::invalid(format!("generic resource `{kind}` can't be limited"))
+            .hint("reserve it: what is reserved is the task's alone"));
+    }
+    match task.reservations.generic.keys().find(|k| k.is_empty() || !k.chars().all(in_kind)) {
+        Some(kind) => Err(Error::invalid(format!("invalid kind of generic resource: {kind:?}"))
+            .hint("use letters, digits, `-`, `_` and `.`, as in `gpu=2`")),
+        None => Ok(()),
+    }
 }
 
 fn check_placement(placement: &Placement) -> Result<()> {

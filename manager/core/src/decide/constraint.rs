@@ -1,5 +1,6 @@
 //! The constraint language: `key == value` and `key != value` (semantics part 6.5).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use skep_api::{Node, NodeRole, ServiceSpec};
@@ -7,9 +8,46 @@ use skep_api::{Node, NodeRole, ServiceSpec};
 /// One constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Constraint<'a> {
-    key: &'a str,
+    subject: Subject<'a>,
     operator: Operator,
     value: &'a str,
+}
+
+/// What a constraint looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject<'a> {
+    Id,
+    Hostname,
+    Role,
+    Os,
+    Arch,
+    Ip,
+    NodeLabel(&'a str),
+    EngineLabel(&'a str),
+    Unknown,
+}
+
+impl<'a> Subject<'a> {
+    /// Keys are compared in lower case; labels' names, unlike the rest of a key, are not.
+    fn parse(key: &'a str) -> Self {
+        let label = |prefix: &str| {
+            let head = key.get(..prefix.len()).filter(|head| head.eq_ignore_ascii_case(prefix));
+            head.map(|_| &key[prefix.len()..])
+        };
+        match key.to_ascii_lowercase().as_str() {
+            "node.id" => Self::Id,
+            "node.hostname" => Self::Hostname,
+            "node.role" => Self::Role,
+            "node.platform.os" => Self::Os,
+            "node.platform.arch" => Self::Arch,
+            "node.ip" => Self::Ip,
+            _ => match (label("node.labels."), label("engine.labels.")) {
+                (Some(name), _) => Self::NodeLabel(name),
+                (None, Some(name)) => Self::EngineLabel(name),
+                (None, None) => Self::Unknown,
+            },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,40 +90,32 @@ impl<'a> Constraint<'a> {
         if value.is_empty() || !value.chars().all(in_value) {
             return Err(ConstraintError::Value(value.to_owned()));
         }
-        Ok(Self { key, operator, value })
+        Ok(Self { subject: Subject::parse(key), operator, value })
     }
 
     /// Whether the node meets it. A key that nobody knows is never met; neither is a malformed
     /// address.
     pub(crate) fn holds(&self, node: &Node) -> bool {
-        let key = self.key.to_ascii_lowercase();
-        let role = || match node.spec.role {
-            NodeRole::Manager => "manager",
-            NodeRole::Worker => "worker",
+        let label = |labels: &BTreeMap<String, String>, name| {
+            self.compare(labels.get(name).map_or("", String::as_str))
         };
-        match key.as_str() {
-            "node.id" => self.compare(&node.id.to_string()),
-            "node.hostname" => self.compare(&node.description.hostname),
-            "node.role" => self.compare(role()),
-            "node.platform.os" => self.compare(&node.description.os),
-            "node.platform.arch" => self.compare(&node.description.arch),
-            "node.ip" => match is_within(&node.status.addr, self.value) {
+        match self.subject {
+            Subject::Id => self.compare(&node.id.to_string()),
+            Subject::Hostname => self.compare(&node.description.hostname),
+            Subject::Role => self.compare(match node.spec.role {
+                NodeRole::Manager => "manager",
+                NodeRole::Worker => "worker",
+            }),
+            Subject::Os => self.compare(&node.description.os),
+            Subject::Arch => self.compare(&node.description.arch),
+            Subject::Ip => match is_within(&node.status.addr, self.value) {
                 Some(within) => within == (self.operator == Operator::Equal),
                 None => false,
             },
-            _ => self.label(&key, node).is_some_and(|label| self.compare(label)),
+            Subject::NodeLabel(name) => label(&node.spec.labels, name),
+            Subject::EngineLabel(name) => label(&node.description.engine_labels, name),
+            Subject::Unknown => false,
         }
-    }
-
-    /// The label that the key names: labels' names, unlike the rest of a key, are case-sensitive.
-    fn label<'n>(&self, lower_key: &str, node: &'n Node) -> Option<&'n str> {
-        let labels = [
-            ("node.labels.", &node.spec.labels),
-            ("engine.labels.", &node.description.engine_labels),
-        ];
-        labels.into_iter().find(|(prefix, _)| lower_key.starts_with(prefix)).map(
-            |(prefix, labels)| labels.get(&self.key[prefix.len()..]).map_or("", String::as_str),
-        )
     }
 
     fn compare(&self, actual: &str) -> bool {

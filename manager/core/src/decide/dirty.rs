@@ -48,6 +48,8 @@ impl Dirty {
             Event::Object { key: Key::Network(id), happened } if happened != Happened::Updated => {
                 self.networks.insert(id);
             }
+            // Its settings say how everything is decided.
+            Event::Object { key: Key::Cluster(_), .. } => self.everything = true,
             Event::Object { .. } => {}
             Event::Task(TaskEvent { service, slot, happened, .. }) => {
                 self.slots.insert((service, slot));

@@ -5,6 +5,10 @@
 //! new task that is not RUNNING by its service's start deadline takes its slot out of flight too: it
 //! counts as failed, and an update that nobody looks at does not wait for it for ever. Swarm waits.
 //!
+//! Tasks that an update made which another one overtook, and that do not run yet, are in flight too:
+//! a spec that is written in quick succession takes no more slots down than parallelism allows. (In
+//! Swarm it does.) They fail nobody's update.
+//!
 //! A new task *failed* if it ended before it ran, or within the monitoring period after, or missed
 //! its start deadline. What managers ended themselves, for a node that is lost or drained or a
 //! constraint that no longer holds, is no failure of the new spec (in Swarm it is). Tasks that the
@@ -103,7 +107,9 @@ pub(super) struct Start<'a> {
 #[derive(Debug)]
 pub(super) struct Flights<'a> {
     /// Those that have not run yet and are still wanted.
-    pub(super) starting: Vec<Start<'a>>,
+    starting: Vec<Start<'a>>,
+    /// The same of updates that were overtaken.
+    overtaken: Vec<Start<'a>>,
     /// Those that ran or ended less than the delay ago, by when, and the slots they are in.
     landed: Vec<(Time, Slot)>,
     /// When the last one ran or ended, and its slot.
@@ -116,10 +122,16 @@ impl<'a> Flights<'a> {
     pub(super) fn of(view: &'a View, service: &Service, pace: &Pace, now: Time) -> Self {
         let (id, version) = (service.id, service.spec_version);
         let started = view.made(id, version, Progress::Starts, Time::ZERO).map(|(_, task)| task);
-        let starting = started.filter(|task| task.is_wanted()).map(|task| Start {
+        let start = |task: &'a Task| Start {
             task,
             gives_up: pace.deadline.map(|deadline| begin(view, task).after(deadline)),
-        });
+        };
+        let starting = started.filter(|task| task.is_wanted()).map(start);
+        let overtaken = match view.compat() {
+            Compat::Skep => view.made_before(id, version, Progress::Starts),
+            Compat::Swarm => Vec::new(),
+        };
+        let overtaken = overtaken.into_iter().filter(|task| task.is_wanted()).map(start);
         let from = before(now, pace.delay);
         let landed = [Progress::Runs, Progress::Ended].into_iter().flat_map(|progress| {
             let recent = view.made(id, version, progress, from);
@@ -132,6 +144,7 @@ impl<'a> Flights<'a> {
             .max();
         let mut flights = Self {
             starting: starting.collect(),
+            overtaken: overtaken.collect(),
             landed: landed.filter(|(since, _)| since.after(pace.delay) > now).collect(),
             last: last.map(|(since, _)| since),
             last_slot: last.map(|(_, slot)| slot),
@@ -146,10 +159,25 @@ impl<'a> Flights<'a> {
     }
 }
 
-impl Flights<'_> {
+impl<'a> Flights<'a> {
     /// How many slots are in flight.
     pub(super) fn busy(&self, now: Time) -> usize {
-        self.landed.len() + self.starting.iter().filter(|start| !start.is_late(now)).count()
+        self.landed.len() + self.all_starting().filter(|start| !start.is_late(now)).count()
+    }
+
+    /// The slots that are in flight for updates that were overtaken. To take one of them over takes
+    /// no slot down.
+    pub(super) fn overtaken(&self, now: Time) -> impl Iterator<Item = Slot> {
+        self.overtaken.iter().filter(move |start| !start.is_late(now)).map(|start| start.task.slot)
+    }
+
+    /// All tasks that are waited for.
+    pub(super) fn waited_for(&self) -> impl Iterator<Item = Id<Task>> + Clone {
+        self.all_starting().map(|start| start.task.id)
+    }
+
+    fn all_starting(&self) -> impl Iterator<Item = &Start<'a>> + Clone {
+        self.starting.iter().chain(&self.overtaken)
     }
 
     /// The highest slot that is in flight, or was last.
@@ -168,7 +196,7 @@ impl Flights<'_> {
 
     /// Whether every new task ran or failed, and was watched for long enough.
     pub(super) fn is_over(&self, pace: &Pace, now: Time) -> bool {
-        self.starting.iter().all(|start| start.is_late(now))
+        self.all_starting().all(|start| start.is_late(now))
             && self.last.is_none_or(|last| last.after(pace.rest()) <= now)
     }
 
@@ -182,18 +210,37 @@ impl Flights<'_> {
 
     /// When another slot may be taken if nothing happens, given that none may be now.
     pub(super) fn room_at(&self, pace: &Pace, now: Time) -> Option<Time> {
+        self.fewer_at(self.all_starting(), pace, now)
+    }
+
+    /// When another slot may be taken over from an update that was overtaken.
+    pub(super) fn takeover_at(&self, pace: &Pace, now: Time) -> Option<Time> {
+        self.fewer_at(self.starting.iter(), pace, now)
+    }
+
+    /// When fewer slots than may be are in flight, of those that landed and these.
+    fn fewer_at<'b>(
+        &self,
+        starting: impl Iterator<Item = &'b Start<'a>>,
+        pace: &Pace,
+        now: Time,
+    ) -> Option<Time>
+    where
+        'a: 'b,
+    {
+        let starting: Vec<_> = starting.filter(|start| !start.is_late(now)).collect();
+        let busy = self.landed.len() + starting.len();
         let landed = self.landed.iter().map(|(since, _)| since.after(pace.delay));
-        let starting = self.starting.iter().filter(|start| !start.is_late(now));
-        let mut ends: Vec<_> = landed.chain(starting.filter_map(|start| start.gives_up)).collect();
+        let late = starting.into_iter().filter_map(|start| start.gives_up);
+        let mut ends: Vec<_> = landed.chain(late).collect();
         ends.sort_unstable();
-        let surplus = self.busy(now).checked_sub(pace.parallelism)?;
-        ends.get(surplus).copied()
+        ends.get(busy.checked_sub(pace.parallelism)?).copied()
     }
 
     /// When [`Self::is_over`] will hold if nothing happens.
     pub(super) fn over_at(&self, pace: &Pace) -> Option<Time> {
         let mut end = self.last.map(|last| last.after(pace.rest()));
-        for start in &self.starting {
+        for start in self.all_starting() {
             end = end.max(Some(start.gives_up?));
         }
         end

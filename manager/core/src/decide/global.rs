@@ -14,10 +14,10 @@
 //! | an open node has an out-of-date task, and the service's update is over | it is told to stop, a new one waits for that |
 //! | ... and the update is under way or paused | none: [`super::update`] goes by its pace |
 //!
-//! A slot was *given up* if its newest task ended by itself and the restart policy leaves it at that;
-//! only another spec revives it. A task that managers ended, since its node was drained or lost, gives
-//! nothing up, whatever the policy: when the node is back, it gets another one. With
-//! `--compat=swarm`, the policy decides about these too.
+//! A slot was *given up* if the restart policy lets no other task follow its newest one; only another
+//! spec revives it. A task that managers ended, since its node was drained or lost, gives nothing up,
+//! whatever the policy: when the node is back, it gets another one. With `--compat=swarm`, the policy
+//! decides about these too.
 //!
 //! Two departures follow from deciding by what is stored, and not by which event came last. A node
 //! that becomes active while an update is under way joins that update, instead of jumping its queue.
@@ -27,12 +27,14 @@
 use std::collections::BTreeSet;
 
 use skep_api::{
-    Availability, Compat, Id, IdGen, Mode, Node, NodeState, Origin, Service, Slot, Task, TaskState,
-    Time, UpdateState,
+    Availability, Id, IdGen, Mode, Node, NodeState, Origin, Service, Slot, Task, TaskState, Time,
+    UpdateState,
 };
 
 use super::outdated::Outdated;
-use super::{PASS_CHANGES_MAX, constraint, restart};
+use super::replicated::removed;
+use super::restart::{self, shut};
+use super::{PASS_CHANGES_MAX, constraint};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -92,19 +94,7 @@ pub(crate) fn is_open(view: &View, service: &Service, slot: Slot) -> bool {
     view.node(node).is_some_and(|node| door(service, node) == Door::Open)
 }
 
-/// Whether a task ended, and not because it was told to or lost its node.
-pub(crate) fn ended_by_itself(task: &Task) -> bool {
-    let state = task.status.state;
-    matches!(state, TaskState::Complete | TaskState::Failed | TaskState::Rejected)
-}
-
-/// Whether the newest task of a slot says that there is to be no other.
-fn is_given_up(view: &View, newest: &Task, now: Time) -> bool {
-    let may_say_so = ended_by_itself(newest) || view.compat() == Compat::Swarm;
-    may_say_so && !restart::is_restarted(view, newest, now)
-}
-
-/// A task for a slot that has no live one; held as long as the ones before it may still run.
+/// A task for a slot whose other tasks are on their way out; held as long as they may still run.
 pub(crate) fn fill(
     view: &View,
     service: &Service,
@@ -112,11 +102,9 @@ pub(crate) fn fill(
     now: Time,
     ids: &mut IdGen,
 ) -> Change {
-    let (desired, start_after) = if restart::is_clear(view, service.id, slot) {
-        (service.goal(), None)
-    } else {
-        (TaskState::Ready, Some(now))
-    };
+    let is_used = view.tasks_in(service.id, slot).any(|task| restart::may_run(view, task));
+    let (desired, start_after) =
+        if is_used { (TaskState::Ready, Some(now)) } else { (service.goal(), None) };
     new_task(ids.next(), service, Making { slot, origin: Origin::Fill, desired, start_after })
 }
 
@@ -136,7 +124,7 @@ fn one_node(
         Door::Open if wanted.is_empty() => {
             let newest = view.newest_in(service.id, slot);
             let given_up = newest.is_some_and(|newest| {
-                is_given_up(view, newest, now) && !is_replaced(service, outdated, newest)
+                !restart::is_restarted(view, newest, now) && !is_replaced(service, outdated, newest)
             });
             if given_up { Vec::new() } else { vec![fill(view, service, slot, now, ids)] }
         }
@@ -145,9 +133,7 @@ fn one_node(
             let old = |task: &&&Task| is_replaced(service, outdated, task);
             changes.extend(wanted.iter().filter(old).map(|task| shut(task)));
             if wanted.iter().all(|task| is_replaced(service, outdated, task)) {
-                let desired = TaskState::Ready;
-                let making = Making { slot, origin: Origin::Fill, desired, start_after: Some(now) };
-                changes.push(new_task(ids.next(), service, making));
+                changes.push(fill(view, service, slot, now, ids));
             }
             changes
         }
@@ -184,14 +170,4 @@ fn leave_gone_nodes(view: &View, service: &Service) -> Vec<Change> {
 
 fn leave(view: &View, service: &Service, node: Id<Node>) -> Vec<Change> {
     view.tasks_in(service.id, Slot::Node(node)).filter_map(removed).collect()
-}
-
-/// Tells a task to end and to be forgotten, unless it was told.
-pub(crate) fn removed(task: &Task) -> Option<Change> {
-    let told = task.desired >= TaskState::Remove;
-    (!told).then_some(Change::TaskDesired { task: task.id, desired: TaskState::Remove })
-}
-
-fn shut(task: &Task) -> Change {
-    Change::TaskDesired { task: task.id, desired: TaskState::Shutdown }
 }

@@ -17,11 +17,12 @@
 //! given up take nothing from those that may be active at once: the other slots still get their turn.
 //! Nodes that join a swarm later run its global jobs too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use skep_api::{Id, IdGen, Mode, NodeState, Service, Slot, Task, TaskState, Time};
 
-use super::global::{Door, door, ended_by_itself, fill, removed};
+use super::global::{Door, door, fill};
+use super::replicated::removed;
 use super::{PASS_CHANGES_MAX, SlotKey, restart};
 use crate::change::Change;
 use crate::store::View;
@@ -81,12 +82,10 @@ struct Slots {
 impl Slots {
     fn of(view: &View, service: &Service, now: Time) -> Self {
         let iteration = service.job.map(|job| job.iteration);
-        let mut slots: BTreeMap<Slot, Vec<&Task>> = BTreeMap::new();
-        for task in view.tasks_of(service.id).filter(|t| Some(t.job_iteration) == iteration) {
-            slots.entry(task.slot).or_default().push(task);
-        }
+        let current = |task: &&Task| Some(task.job_iteration) == iteration;
+        let tasks: Vec<_> = view.tasks_of(service.id).filter(current).collect();
         let mut found = Self { taken: BTreeSet::new(), active: 0 };
-        for (slot, tasks) in slots {
+        for tasks in tasks.chunk_by(|a, b| a.slot == b.slot) {
             let done = tasks.iter().any(|task| task.status.state == TaskState::Complete);
             let active = !done && tasks.iter().any(|task| task.is_wanted());
             let newest = tasks.iter().max_by_key(|task| (task.meta.created_at, task.id));
@@ -95,7 +94,7 @@ impl Slots {
             });
             found.active += u64::from(active);
             if done || active || given_up {
-                found.taken.insert(slot);
+                found.taken.extend(newest.map(|newest| newest.slot));
             }
         }
         found
@@ -104,4 +103,10 @@ impl Slots {
     fn is_free(&self, slot: Slot) -> bool {
         !self.taken.contains(&slot)
     }
+}
+
+/// Whether a task ended, and not because it was told to or lost its node.
+pub(crate) fn ended_by_itself(task: &Task) -> bool {
+    let state = task.status.state;
+    matches!(state, TaskState::Complete | TaskState::Failed | TaskState::Rejected)
 }

@@ -9,8 +9,10 @@
 pub(crate) mod constraint;
 mod dirty;
 mod endpoint;
+mod filter;
 mod flight;
-mod global;
+mod generic;
+pub(crate) mod global;
 mod job;
 mod nodes;
 mod outdated;
@@ -18,7 +20,8 @@ mod place;
 mod rank;
 mod reap;
 mod replicated;
-mod restart;
+pub(crate) mod restart;
+mod seat;
 mod subnet;
 #[cfg(test)]
 mod tests;
@@ -29,7 +32,9 @@ use std::collections::BTreeSet;
 use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
+pub(crate) use self::filter::Filter;
 pub use self::outdated::is_up_to_date;
+pub(crate) use self::place::{is_forgotten, verdicts};
 pub use self::restart::start_at;
 pub(crate) use self::subnet::first_subnet;
 pub(crate) use self::update::outdated_slots;
@@ -168,6 +173,7 @@ impl Pass<'_> {
                 view.service(id).map_or_else(Vec::new, |s| update::begin(view, s, now))
             });
             self.update(id);
+            self.dirty.slots.extend(restart::crowded(&self.draft.view(), id));
             self.step(|view, _, _| endpoint::allocate(view, id));
         }
         jobs

@@ -2,37 +2,43 @@
 //!
 //! | situation | change |
 //! |---|---|
-//! | a task waits for a node and one passes all filters | ASSIGNED to the best one |
+//! | a task waits that is meant for one node, and the node passes all filters | ASSIGNED to it, before all others |
+//! | ... and the node fails | PENDING, with what it fails at |
+//! | a task waits for a node and one passes all filters | ASSIGNED to the best one, with the generic resources it has there |
+//! | ... and the task before it in its slot holds a host port that it wants | ASSIGNED to that node, if it passes (not in Swarm) |
 //! | a task waits and no node passes | PENDING, with how many nodes failed at which filter |
 //! | a task without a node is not wanted any more | SHUTDOWN |
 //!
 //! A task is placed once and never moved. All tasks of one service and spec version are placed
-//! together; each placement counts for the next.
+//! together; each placement counts for the next. Swarm explains what is left of a group by the nodes
+//! that failed since the last one passed; here all nodes count, as they are once everything is
+//! placed, so that whoever decides next says the same.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use skep_api::{
-    Availability, Bytes, Id, NanoCpus, Node, NodeState, Protocol, Service, ServiceSpec,
-    SpecVersion, Task, TaskState, TaskStatus, Time,
-};
+use skep_api::{Generic, Id, Node, Service, SpecVersion, Task, TaskState, TaskStatus, Time};
 
-use super::constraint;
+use super::filter::{Filter, Want, is_stranded, waits};
 use super::rank::Ranking;
+use super::seat::Seats;
 use crate::change::Change;
-use crate::store::{View, host_ports};
+use crate::store::View;
+
+/// The tasks that are placed together.
+type Groups<'a> = BTreeMap<(Id<Service>, SpecVersion), Vec<&'a Task>>;
 
 /// Places all tasks that wait for a node.
 pub(crate) fn schedule(view: &View, now: Time) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut groups: BTreeMap<(Id<Service>, SpecVersion), Vec<&Task>> = BTreeMap::new();
-    let mut preassigned = Vec::new();
+    let (mut preassigned, mut groups) = (Groups::new(), Groups::new());
     for task in view.unplaced() {
-        if task.is_wanted() && task.status.state == TaskState::Pending && task.slot.node().is_some()
-        {
-            preassigned.push(task);
-        } else if task.is_wanted() && task.status.state == TaskState::Pending {
-            groups.entry((task.service, task.spec_version)).or_default().push(task);
+        if waits(task) {
+            if is_stranded(view.service(task.service), task, view.compat()) {
+                continue;
+            }
+            let kind = if task.slot.node().is_some() { &mut preassigned } else { &mut groups };
+            kind.entry((task.service, task.spec_version)).or_default().push(task);
         } else if !task.is_wanted() && task.desired < TaskState::Remove {
             // Nobody else would ever end it.
             let message = "shutdown".to_owned();
@@ -41,231 +47,166 @@ pub(crate) fn schedule(view: &View, now: Time) -> Vec<Change> {
             changes.push(Change::TaskStatus { task: task.id, status });
         }
     }
-    let none = groups.is_empty() && preassigned.is_empty();
-    let mut seats = if none { Seats::default() } else { Seats::new(view) };
-    for task in preassigned {
-        changes.extend(confirm(view, &mut seats, task));
+    if preassigned.is_empty() && groups.is_empty() {
+        return changes;
+    }
+    let mut seats = Seats::new(view);
+    let mut pass = Pass { view, now, seats: &mut seats, changes };
+    for tasks in preassigned.values() {
+        pass.confirm(tasks);
     }
     let mut waiting = Vec::new();
-    for ((service, version), tasks) in groups {
-        let Some(spec) = view.spec(service, version) else { continue };
-        let placed = place(view, &mut seats, spec, &tasks, now);
-        let left = tasks[placed.len()..].to_vec();
-        changes.extend(placed);
-        waiting.push((spec, left));
+    for tasks in groups.into_values() {
+        let left = pass.place(tasks);
+        waiting.extend((!left.is_empty()).then_some(left));
     }
     // Only now, since what one service took may be why another found nothing.
-    for (spec, tasks) in waiting {
-        changes.extend(explain(view, &mut seats, spec, &tasks));
+    for tasks in waiting {
+        pass.explain(&tasks);
     }
-    changes
+    pass.changes
 }
 
-/// Places tasks of one service and spec version, in their order, as far as there are nodes for them.
-fn place(
-    view: &View,
-    seats: &mut Seats<'_>,
-    spec: &ServiceSpec,
-    tasks: &[&Task],
+struct Pass<'a, 's> {
+    view: &'a View,
     now: Time,
-) -> Vec<Change> {
-    let Some(first) = tasks.first() else { return Vec::new() };
-    seats.begin_service(view, first);
-    let want = Want::new(spec, first);
-    let passing = seats.all.values().filter(|seat| want.first_failure(seat).is_none());
-    let mut ranking = Ranking::new(view, spec, first, now, passing);
-    let mut changes = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        // A node that an earlier task filled up is not offered again.
-        let found = loop {
-            let Some(node) = ranking.best() else { return changes };
-            let Some(seat) = seats.all.get_mut(&node) else { continue };
-            if want.first_failure(seat).is_none() {
-                want.take(seat, task);
-                ranking.took(seat);
-                break node;
+    seats: &'s mut Seats<'a>,
+    changes: Vec<Change>,
+}
+
+impl<'a> Pass<'a, '_> {
+    /// What the tasks of a group want, with the seats ready to be asked about it.
+    fn begin(&mut self, tasks: &[&Task]) -> Option<Want<'a>> {
+        let first = tasks.first()?;
+        let want = Want::new(self.view, self.view.spec_of(first)?, first);
+        self.seats.begin(first.service, &want);
+        Some(want)
+    }
+
+    /// Confirms tasks of one service and spec version on the nodes that they are meant for. One that
+    /// fails says why without any wrapper, and is no failure of the node.
+    fn confirm(&mut self, tasks: &[&'a Task]) {
+        let Some(want) = self.begin(tasks) else { return };
+        let mut refused = Vec::new();
+        for task in tasks {
+            let at = task.slot.node().and_then(|node| self.seats.find(node));
+            // Whoever made it for a node that is gone takes it back.
+            let Some(at) = at else { continue };
+            let heir_of = want.predecessor(self.view, task);
+            match want.first_failure(self.seats, at, heir_of) {
+                None => self.assign(task, at, &want, CONFIRMED),
+                Some(filter) => refused.push((task, filter)),
             }
+        }
+        for (task, filter) in refused {
+            self.wait(task, filter.explain(1));
+        }
+    }
+
+    /// Places tasks of one service and spec version, in their order, as far as there are nodes for
+    /// them; returns the others.
+    fn place(&mut self, mut tasks: Vec<&'a Task>) -> Vec<&'a Task> {
+        let Some(want) = self.begin(&tasks) else { return Vec::new() };
+        tasks.retain(|task| !self.inherit(task, &want));
+        let Some(first) = tasks.first() else { return Vec::new() };
+        let mut ranking = Ranking::new(self.seats, self.view, &want, first, self.now);
+        for (nth, task) in tasks.iter().enumerate() {
+            // A node that an earlier task filled up is not offered again.
+            let found = loop {
+                let Some(at) = ranking.next() else { return tasks.split_off(nth) };
+                if want.next_failure(self.seats, at).is_none() {
+                    break at;
+                }
+                ranking.gave_up();
+            };
+            self.assign(task, found, &want, ASSIGNED);
+            ranking.took(found, self.seats.seat(found));
+        }
+        Vec::new()
+    }
+
+    /// Places a task where the one before it holds its host port, if it can.
+    fn inherit(&mut self, task: &Task, want: &Want<'a>) -> bool {
+        let Some(before) = want.predecessor(self.view, task) else { return false };
+        let Some(at) = before.node.and_then(|node| self.seats.find(node)) else { return false };
+        let passes = want.first_failure(self.seats, at, Some(before)).is_none();
+        if passes {
+            self.assign(task, at, want, ASSIGNED);
+        }
+        passes
+    }
+
+    /// Says why no node takes these tasks: what most nodes failed at comes first.
+    fn explain(&mut self, tasks: &[&Task]) {
+        let Some(want) = self.begin(tasks) else { return };
+        let mut failures: BTreeMap<Filter, usize> = BTreeMap::new();
+        for at in 0..self.seats.len() {
+            if let Some(filter) = want.first_failure(self.seats, at, None) {
+                *failures.entry(filter).or_default() += 1;
+            }
+        }
+        let mut failures: Vec<_> = failures.into_iter().collect();
+        failures.sort_by_key(|(_, nodes)| Reverse(*nodes));
+        let parts: Vec<_> = failures.into_iter().map(|(filter, n)| filter.explain(n)).collect();
+        let err = match parts.as_slice() {
+            [] => "no suitable node".to_owned(),
+            parts => format!("no suitable node ({})", parts.join("; ")),
         };
+        for task in tasks {
+            self.wait(task, err.clone());
+        }
+    }
+
+    fn assign(&mut self, task: &Task, at: usize, want: &Want<'a>, message: &str) {
+        let generic = self.seats.take(at, want);
         let status = TaskStatus {
             state: TaskState::Assigned,
-            message: "scheduler assigned task to node".to_owned(),
+            message: message.to_owned(),
             ..TaskStatus::default()
         };
-        changes.push(assign(task, Some(found), status));
+        let node = Some(self.seats.seat(at).id);
+        self.changes.push(change(task, node, generic, status));
     }
-    changes
-}
 
-fn confirm(view: &View, seats: &mut Seats<'_>, task: &Task) -> Option<Change> {
-    let spec = view.spec_of(task)?;
-    seats.begin_service(view, task);
-    let want = Want::new(spec, task);
-    let node = task.slot.node()?;
-    let seat = seats.all.get_mut(&node)?;
-    let Some(failure) = want.first_failure(seat) else {
-        want.take(seat, task);
-        let status = TaskStatus {
-            state: TaskState::Assigned,
-            message: "scheduler confirmed task can run on preassigned node".to_owned(),
-            ..TaskStatus::default()
-        };
-        return Some(assign(task, Some(node), status));
-    };
-    let err = format!("no suitable node ({})", failure.explain(1));
-    let said = task.status.err == err;
-    (!said).then(|| assign(task, None, TaskStatus { err, ..task.status.clone() }))
-}
-
-/// Says why no node takes these tasks: what most nodes failed at comes first (semantics part 6.2).
-fn explain(view: &View, seats: &mut Seats<'_>, spec: &ServiceSpec, tasks: &[&Task]) -> Vec<Change> {
-    let Some(first) = tasks.first() else { return Vec::new() };
-    seats.begin_service(view, first);
-    let want = Want::new(spec, first);
-    let mut failures: BTreeMap<Filter, usize> = BTreeMap::new();
-    for filter in seats.all.values().filter_map(|seat| want.first_failure(seat)) {
-        *failures.entry(filter).or_default() += 1;
+    fn wait(&mut self, task: &Task, err: String) {
+        if task.status.err != err {
+            let status = TaskStatus { err, ..task.status.clone() };
+            self.changes.push(change(task, None, BTreeMap::new(), status));
+        }
     }
-    let mut failures: Vec<_> = failures.into_iter().collect();
-    failures.sort_by_key(|(_, nodes)| Reverse(*nodes));
-    let parts: Vec<_> = failures.into_iter().map(|(filter, n)| filter.explain(n)).collect();
-    let err = match parts.as_slice() {
-        [] => "no suitable node".to_owned(),
-        parts => format!("no suitable node ({})", parts.join("; ")),
-    };
-    let unsaid = tasks.iter().filter(|task| task.status.err != err);
-    let say =
-        |task: &&Task| assign(task, None, TaskStatus { err: err.clone(), ..task.status.clone() });
-    unsaid.map(say).collect()
 }
 
-fn assign(task: &Task, node: Option<Id<Node>>, status: TaskStatus) -> Change {
+/// Swarm's words.
+const ASSIGNED: &str = "scheduler assigned task to node";
+const CONFIRMED: &str = "scheduler confirmed task can run on preassigned node";
+
+fn change(
+    task: &Task,
+    node: Option<Id<Node>>,
+    generic: BTreeMap<String, Generic>,
+    status: TaskStatus,
+) -> Change {
     let (ports, addresses) = (task.ports.clone(), task.addresses.clone());
-    let generic = BTreeMap::new();
     Change::TaskAssign { task: task.id, node, ports, addresses, generic, status }
 }
 
-/// A node and what is left of it.
-#[derive(Debug, Clone)]
-pub(super) struct Seat<'a> {
-    pub(super) node: &'a Node,
-    pub(super) tasks: u64,
-    /// Tasks of the service that is being placed.
-    pub(super) of_service: u64,
-    free_cpus: NanoCpus,
-    free_memory: Bytes,
-    /// What this pass put there.
-    placed: BTreeMap<Id<Service>, u64>,
-    taken_ports: BTreeSet<(Protocol, u16)>,
-    /// Whether a port that the service wants is held there already.
-    held_ports: bool,
+/// Every node, by id, with the first filter that it fails for a task that waits; none where it fits.
+pub(crate) fn verdicts<'a>(view: &'a View, task: &Task) -> Vec<(&'a Node, Option<Filter>)> {
+    let Some(spec) = view.spec_of(task) else { return Vec::new() };
+    let want = Want::new(view, spec, task);
+    let mut seats = Seats::new(view);
+    seats.begin(task.service, &want);
+    let before = want.predecessor(view, task);
+    let all: Vec<_> = seats.all().map(|(at, seat)| (at, seat.node)).collect();
+    all.into_iter()
+        .map(|(at, node)| {
+            let heir_of = before.filter(|before| before.node == Some(node.id));
+            (node, want.first_failure(&mut seats, at, heir_of))
+        })
+        .collect()
 }
 
-/// All nodes.
-#[derive(Default)]
-struct Seats<'a> {
-    all: BTreeMap<Id<Node>, Seat<'a>>,
-}
-
-impl<'a> Seats<'a> {
-    fn new(view: &'a View) -> Self {
-        let seat = |node: &'a Node| {
-            let load = view.load(node.id);
-            Seat {
-                node,
-                tasks: load.tasks,
-                of_service: 0,
-                free_cpus: NanoCpus(node.description.cpus.0.saturating_sub(load.cpus.0)),
-                free_memory: Bytes(node.description.memory.0.saturating_sub(load.memory.0)),
-                placed: BTreeMap::new(),
-                taken_ports: BTreeSet::new(),
-                held_ports: false,
-            }
-        };
-        Self { all: view.nodes().map(|node| (node.id, seat(node))).collect() }
-    }
-
-    /// Looks up what the filters want to know of each node about one service.
-    fn begin_service(&mut self, view: &View, task: &Task) {
-        for (id, seat) in &mut self.all {
-            let placed = seat.placed.get(&task.service).copied().unwrap_or(0);
-            seat.of_service = view.spread(task.service, *id) + placed;
-            seat.held_ports = host_ports(&task.ports).any(|(protocol, port)| {
-                seat.taken_ports.contains(&(protocol, port))
-                    || view.host_port_taken(*id, protocol, port)
-            });
-        }
-    }
-}
-
-/// What a node can fail at, in the order in which it is asked. Swarm's plugin, platform and volume
-/// filters have no object here: every node runs every component, and networks are names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Filter {
-    Ready,
-    Resources,
-    Constraints,
-    HostPorts,
-    MaxReplicas,
-}
-
-impl Filter {
-    /// Swarm's words for so many nodes that failed here.
-    fn explain(self, nodes: usize) -> String {
-        let on = match nodes {
-            1 => "1 node".to_owned(),
-            n => format!("{n} nodes"),
-        };
-        match self {
-            Self::Ready => format!("{on} not available for new tasks"),
-            Self::Resources => format!("insufficient resources on {on}"),
-            Self::Constraints => format!("scheduling constraints not satisfied on {on}"),
-            Self::HostPorts => format!("host-mode port already in use on {on}"),
-            Self::MaxReplicas => "max replicas per node limit exceed".to_owned(),
-        }
-    }
-}
-
-/// What the tasks of a group want of a node.
-struct Want<'a> {
-    spec: &'a ServiceSpec,
-    ports: Vec<(Protocol, u16)>,
-}
-
-impl<'a> Want<'a> {
-    fn new(spec: &'a ServiceSpec, task: &Task) -> Self {
-        Self { spec, ports: host_ports(&task.ports).collect() }
-    }
-
-    fn first_failure(&self, seat: &Seat<'_>) -> Option<Filter> {
-        let node = seat.node;
-        let reserved = &self.spec.task.reservations;
-        let max_replicas = self.spec.task.placement.max_replicas;
-        // Nodes advertise no generic resources yet, so that a task that reserves one waits.
-        let lacks = reserved.cpus > seat.free_cpus
-            || reserved.memory > seat.free_memory
-            || reserved.generic.values().any(|amount| *amount > 0);
-        let is_ready =
-            node.status.state == NodeState::Ready && node.spec.availability == Availability::Active;
-        [
-            (Filter::Ready, !is_ready),
-            (Filter::Resources, lacks),
-            (Filter::Constraints, is_ready && !lacks && !constraint::all_hold(self.spec, node)),
-            (Filter::HostPorts, seat.held_ports),
-            (Filter::MaxReplicas, max_replicas > 0 && seat.of_service >= max_replicas),
-        ]
-        .into_iter()
-        .find_map(|(filter, fails)| fails.then_some(filter))
-    }
-
-    /// Counts one more task of the group on a node.
-    fn take(&self, seat: &mut Seat<'_>, task: &Task) {
-        let reserved = &self.spec.task.reservations;
-        seat.tasks += 1;
-        seat.of_service += 1;
-        *seat.placed.entry(task.service).or_default() += 1;
-        seat.free_cpus.0 = seat.free_cpus.0.saturating_sub(reserved.cpus.0);
-        seat.free_memory.0 = seat.free_memory.0.saturating_sub(reserved.memory.0);
-        seat.taken_ports.extend(&self.ports);
-        seat.held_ports |= !self.ports.is_empty();
-    }
+/// Whether a task that waits is never tried again: see [`is_stranded`].
+pub(crate) fn is_forgotten(view: &View, task: &Task) -> bool {
+    waits(task) && is_stranded(view.service(task.service), task, view.compat())
 }

@@ -19,7 +19,7 @@
 
 use skep_api::{Compat, Origin, Task, TaskState};
 
-use super::SlotKey;
+use super::{SlotKey, restart};
 use crate::change::{Change, Key};
 use crate::store::View;
 
@@ -81,27 +81,23 @@ fn limit(view: &View, newest: &Task) -> Option<usize> {
 
 /// What stays in a slot whatever the limit.
 struct Kept<'a> {
+    view: &'a View,
     newest: &'a Task,
-    compat: Compat,
     counted_max: usize,
 }
 
 impl<'a> Kept<'a> {
-    fn new(view: &View, newest: &'a Task) -> Self {
+    fn new(view: &'a View, newest: &'a Task) -> Self {
         let attempts = view.spec_of(newest).map_or(0, |spec| spec.task.restart.max_attempts);
         let attempts = usize::try_from(attempts).unwrap_or(COUNTED_MAX);
-        Self { newest, compat: view.compat(), counted_max: attempts.min(COUNTED_MAX) }
+        Self { view, newest, counted_max: attempts.min(COUNTED_MAX) }
     }
 
     /// Whether the restart policy counts the task: it is an attempt, or was restarted by its node.
     fn counts(&self, task: &Task) -> bool {
-        let is_attempt = match task.origin {
-            Origin::Restart => true,
-            Origin::Move => self.compat == Compat::Swarm,
-            Origin::Fill | Origin::Update => task.status.failures > 0,
-        };
+        let is_counted = restart::is_attempt(self.view, task) || task.status.failures > 0;
         let (version, iteration) = (self.newest.spec_version, self.newest.job_iteration);
-        is_attempt && (task.spec_version, task.job_iteration) == (version, iteration)
+        is_counted && (task.spec_version, task.job_iteration) == (version, iteration)
     }
 
     fn is_watched(&self, task: &Task) -> bool {

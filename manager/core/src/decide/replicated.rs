@@ -71,7 +71,7 @@ pub(crate) fn remove_all(view: &View, service: Id<Service>) -> Vec<Change> {
 }
 
 /// Tells a task to end and to be forgotten, unless it was told.
-fn removed(task: &Task) -> Option<Change> {
+pub(crate) fn removed(task: &Task) -> Option<Change> {
     let told = task.desired >= TaskState::Remove;
     (!told).then_some(Change::TaskDesired { task: task.id, desired: TaskState::Remove })
 }

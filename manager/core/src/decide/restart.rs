@@ -32,8 +32,8 @@
 use std::time::Duration;
 
 use skep_api::{
-    Availability, Compat, Id, IdGen, Node, Origin, RestartCondition, RestartPolicy, Service, Slot,
-    Task, TaskState, Time,
+    Availability, Compat, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service,
+    Slot, Task, TaskState, Time,
 };
 
 use super::{SlotKey, global, nodes, outdated::Outdated};
@@ -114,6 +114,16 @@ pub(crate) fn is_clear(view: &View, service: Id<Service>, slot: Slot) -> bool {
     !view.tasks_in(service, slot).any(|task| may_run(view, task))
 }
 
+/// The slots of a service with several wanted tasks: which of them stays depends on its spec.
+pub(crate) fn crowded(view: &View, service: Id<Service>) -> impl Iterator<Item = SlotKey> {
+    let mut before = None;
+    view.tasks_of(service)
+        .filter(|task| task.is_wanted())
+        .map(|task| task.slot)
+        .filter(move |slot| before.replace(*slot) == Some(*slot))
+        .map(move |slot| (service, slot))
+}
+
 /// Whether a slot has no wanted task and was not given up either: its service is to fill it, or to
 /// clear it away.
 pub(crate) fn is_bare(view: &View, (service, slot): SlotKey, now: Time) -> bool {
@@ -148,8 +158,10 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
         // A job that is done is done.
         RestartCondition::Any => !spec.mode.is_job() || !complete,
     };
-    let may_try =
-        || policy.max_attempts == 0 || attempts(view, task, policy, now) < policy.max_attempts;
+    // Swarm looks a global job's attempts up under another key than it notes them, and finds none.
+    let unlimited = policy.max_attempts == 0
+        || (view.compat() == Compat::Swarm && spec.mode == Mode::GlobalJob);
+    let may_try = || unlimited || attempts(view, task, policy, now) < policy.max_attempts;
     match fate(task) {
         Fate::Moved if view.compat() == Compat::Skep => true,
         Fate::Rejected if view.compat() == Compat::Skep => by_condition,
@@ -184,7 +196,7 @@ pub(crate) fn is_thrown_out(task: &Task) -> bool {
 
 /// How many attempts of the task's spec version the slot has seen, within the policy's window before
 /// the task's end.
-fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
+pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
     let end = if task.status.state.is_terminal() { task.status.at } else { now };
     let in_window = |moment: Time| policy.window.is_zero() || end.since(moment) < policy.window;
     let same = view.tasks_in(task.service, task.slot).filter(|other| {

@@ -22,6 +22,7 @@
 //! Slots whose task gave up are replaced at the update's pace, in a rollback too, where Swarm fills
 //! them at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -173,25 +174,32 @@ fn next(view: &View, service: &Service, now: Time) -> Next {
         return Next::Stop(task, pace.action);
     }
     let outdated = Outdated::new(view, service);
+    let is_due = |slot: &Slot| is_work(view, service, &outdated, *slot, now);
     let busy = flights.busy(now);
-    let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX);
+    let overtaken = flights.overtaken(now).count();
+    let room = pace.parallelism.saturating_sub(busy - overtaken).min(STEP_SLOTS_MAX);
+    let mut due: Vec<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX - due.len());
     // Without room it still matters whether there is work: what is waited for differs.
-    let work = work(view, service, &outdated, flights.farthest(), now, room.max(1));
-    let until = if !work.is_empty() {
-        if room > 0 {
-            return Next::Replace(work, pace.order);
-        }
-        flights.room_at(&pace, now)
+    let work = work(view, service, &outdated, flights.farthest(), now, room.max(1) + due.len());
+    let taken: BTreeSet<_> = due.iter().copied().collect();
+    due.extend(work.iter().copied().filter(|slot| !taken.contains(slot)).take(room));
+    let until = if !due.is_empty() {
+        return Next::Replace(due, pace.order);
+    } else if !work.is_empty() {
+        let takes_over = flights.overtaken(now).any(|slot| is_due(&slot));
+        let takeover = takes_over.then(|| flights.takeover_at(&pace, now)).flatten();
+        takeover.into_iter().chain(flights.room_at(&pace, now)).min()
     } else if flights.is_over(&pace, now) {
-        let missed = slots(view, service).filter(|s| is_work(view, service, &outdated, *s, now));
+        let missed = slots(view, service).filter(is_due);
         let missed: Vec<_> = missed.take(pace.parallelism.min(STEP_SLOTS_MAX)).collect();
         return if missed.is_empty() { Next::Complete } else { Next::Replace(missed, pace.order) };
     } else {
         flights.over_at(&pace)
     };
-    let starting = flights.starting.iter().map(|start| start.task.id);
-    let reason = match (starting.clone().next(), busy) {
-        (Some(first), _) => UpdateReason::Tasks { first, more: starting.count() - 1 },
+    let waited_for = flights.waited_for();
+    let reason = match (waited_for.clone().next(), busy) {
+        (Some(first), _) => UpdateReason::Tasks { first, more: waited_for.count() - 1 },
         (None, 0) => UpdateReason::Monitor,
         (None, _) => UpdateReason::Delay,
     };

@@ -9,6 +9,7 @@ use skep_api::{
     TaskStatus, Time,
 };
 
+use super::field::Fields;
 use super::table::{Record, Table};
 use super::{SharedSpec, Tables};
 use crate::change::{Change, Key, Object};
@@ -202,8 +203,13 @@ impl Tables {
                 let stored = self.nodes.check_update(o)?;
                 let same = stored.status.state == o.status.state;
                 let since = if same { stored.status.since } else { self.time };
+                let spec_version = if stored.spec == o.spec {
+                    stored.status.spec_version
+                } else {
+                    SpecVersion(stored.meta.version)
+                };
                 let mut node = Node { meta: meta(&stored.meta), ..o.clone() };
-                node.status.since = since;
+                (node.status.since, node.status.spec_version) = (since, spec_version);
                 self.put_node(node);
             }
             Object::Network(o) => update(&mut self.networks, o, meta)?,
@@ -245,6 +251,7 @@ impl Tables {
             Key::Node(id) => {
                 let gone = self.nodes.remove(id)?;
                 self.index.take_node(&gone);
+                self.fields = Fields::default();
             }
             Key::Network(id) => drop(self.networks.remove(id)?),
             Key::Secret(id) => drop(self.secrets.remove(id)?),
@@ -336,6 +343,7 @@ impl Tables {
             self.index.take_node(&before);
         }
         self.index.add_node(&node);
+        self.fields = Fields::default();
         self.nodes.put(Arc::new(node));
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Indexes {
     pub(crate) attached: Counts<(Id<Network>, Id<Service>)>,
     /// Published ports: those of the specs, and those that were chosen.
     pub(crate) published: Counts<(Protocol, u16, PublishMode, Id<Service>)>,
+    /// Tasks that failed or were rejected on a node that the scheduler chose, by when.
+    pub(crate) failed: Set<(Id<Service>, SpecVersion, Time, Id<Task>)>,
     /// What the active tasks of a node keep for themselves.
     pub(crate) loads: Map<Id<Node>, Load>,
     /// Active tasks of a service on a node.
@@ -161,6 +163,7 @@ impl Indexes {
         let held = |task: &Task| held_until(task).map(|time| (time, task.id));
         self.slots.shift(before.map(slot), after.map(slot));
         self.made.shift(before.and_then(made), after.and_then(made));
+        self.failed.shift(before.and_then(failed), after.and_then(failed));
         self.held.shift(before.and_then(held), after.and_then(held));
         self.unplaced.shift(before.and_then(unplaced), after.and_then(unplaced));
         self.on_node.shift(before.and_then(on_node), after.and_then(on_node));
@@ -223,6 +226,13 @@ impl Indexes {
         host_ports(&task.ports)
             .for_each(|(proto, port)| self.host_ports.take(&(node, proto, port)));
     }
+}
+
+/// Where a task stands in [`Indexes::failed`].
+fn failed(task: &Task) -> Option<(Id<Service>, SpecVersion, Time, Id<Task>)> {
+    let failed = matches!(task.status.state, TaskState::Failed | TaskState::Rejected);
+    let chosen = task.node.is_some() && task.slot.node().is_none();
+    (failed && chosen).then_some((task.service, task.spec_version, task.status.at, task.id))
 }
 
 /// Whether a task holds resources of a node.

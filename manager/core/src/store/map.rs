@@ -106,7 +106,7 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
         key: &K,
     ) -> impl Iterator<Item = (&'a K, &'a V)> + Clone + use<'a, K, V> {
         let (leaf, next) = self.root.leaf(Some(key));
-        let skip = leaf.partition_point(|(k, _)| k < key);
+        let skip = leaf.partition_point(|(k, _)| k.cmp(key).is_lt());
         Entries { map: self, leaf: leaf[skip..].iter(), next }
     }
 
@@ -139,7 +139,7 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
     fn last_to(&self, key: &K) -> Option<(&K, &V)> {
         match self {
             Self::Leaf(entries) => {
-                let after = entries.partition_point(|(k, _)| k <= key);
+                let after = entries.partition_point(|(k, _)| k.cmp(key).is_le());
                 entries[..after].last().map(|(key, value)| (key, value))
             }
             // The child's first keys may be gone: then it is the last one of the child before.
@@ -227,7 +227,7 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
 
 /// Which child holds the key, if one does.
 fn child_of<K: Borrow<Q>, V, Q: Ord + ?Sized>(children: &[Child<K, V>], key: &Q) -> usize {
-    children[1..].partition_point(|child| child.from.borrow() <= key)
+    children[1..].partition_point(|child| child.from.borrow().cmp(key).is_le())
 }
 
 /// Puts an item into a list; returns the upper half if it became too long. A list that is written
@@ -398,6 +398,14 @@ impl<K: Ord + Clone> Counts<K> {
     /// The keys from `key` on, in order.
     pub(crate) fn from<'a>(&'a self, key: &K) -> impl Iterator<Item = &'a K> + Clone + use<'a, K> {
         self.0.from(key).map(|(key, _)| key)
+    }
+
+    /// The keys from `key` on, in order, and how often each is there.
+    pub(crate) fn counts_from<'a>(
+        &'a self,
+        key: &K,
+    ) -> impl Iterator<Item = (&'a K, u32)> + Clone + use<'a, K> {
+        self.0.from(key).map(|(key, count)| (key, *count))
     }
 
     /// The last key that is at most `key`.

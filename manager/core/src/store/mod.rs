@@ -7,6 +7,7 @@
 //! state only moves forward, and a task's spec is there as long as the task.
 
 mod apply;
+mod field;
 mod index;
 mod map;
 mod snapshot;
@@ -22,11 +23,13 @@ use skep_api::{
 };
 
 pub use apply::{ApplyError, Event, Happened, TaskEvent, TaskHappened};
+pub(crate) use field::{Field, FieldKey};
 pub(crate) use index::{Load, Progress, held_until, host_ports, networks};
 pub use snapshot::{KeptSpec, RestoreError, Snapshot};
 pub(crate) use table::not_found;
 pub use view::View;
 
+use self::field::Fields;
 use self::index::Indexes;
 use self::map::Map;
 use self::table::Table;
@@ -52,6 +55,7 @@ pub(crate) struct Tables {
     configs: Table<Config>,
     specs: Map<(Id<Service>, SpecVersion), SharedSpec>,
     index: Indexes,
+    fields: Fields,
 }
 
 /// A spec, while its service or a task refers to it.

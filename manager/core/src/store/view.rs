@@ -10,7 +10,7 @@ use skep_api::{
 
 use super::map::Counts;
 use super::table::ambiguous;
-use super::{Load, Progress, Tables};
+use super::{Field, FieldKey, Load, Progress, Tables};
 
 /// What was stored at one moment. Cheap to copy and to keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,6 +185,27 @@ impl View {
         self.task(last.4).filter(|_| same).map(|task| (last.3, task))
     }
 
+    /// The tasks that updates to older versions of the service's spec made and that are that far.
+    pub(crate) fn made_before(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        progress: Progress,
+    ) -> Vec<&Task> {
+        let mut found = Vec::new();
+        let mut from = SpecVersion(0);
+        while from < version {
+            let first = (service, from, Progress::Ended, Time::ZERO, Id::from_u128(0));
+            let older = self.0.index.made.from(&first).next().map(|key| (key.0, key.1));
+            let Some((_, older)) = older.filter(|key| key.0 == service && key.1 < version) else {
+                break;
+            };
+            found.extend(self.made(service, older, progress, Time::ZERO).map(|(_, task)| task));
+            from = SpecVersion(older.0.saturating_add(1));
+        }
+        found
+    }
+
     /// The services whose update or rollback is under way, by id.
     pub(crate) fn updating(&self) -> impl Iterator<Item = &Service> + Clone {
         self.0.index.updating.keys().filter_map(|id| self.service(*id))
@@ -339,9 +360,43 @@ impl View {
         self.0.index.spread.get(&(service, node)).into()
     }
 
-    /// Whether an active task holds a port on a node.
-    pub(crate) fn host_port_taken(&self, node: Id<Node>, protocol: Protocol, port: u16) -> bool {
-        self.0.index.host_ports.get(&(node, protocol, port)) > 0
+    /// What the active tasks of each node keep for themselves, by node; not of nodes without any.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = (Id<Node>, Load)> {
+        self.0.index.loads.iter().map(|(node, load)| (*node, *load))
+    }
+
+    /// The nodes that suit what the key says, as `make` finds out if nobody did since a node changed.
+    pub(crate) fn field(&self, key: FieldKey, make: impl FnOnce(&FieldKey) -> Field) -> Arc<Field> {
+        self.0.fields.get(key, make)
+    }
+
+    /// On which nodes a service has active tasks, and how many.
+    pub(crate) fn spread_of(
+        &self,
+        service: Id<Service>,
+    ) -> impl Iterator<Item = (Id<Node>, u64)> + Clone {
+        let counts = self.0.index.spread.counts_from(&(service, Id::from_u128(0)));
+        counts
+            .take_while(move |(key, _)| key.0 == service)
+            .map(|(key, count)| (key.1, count.into()))
+    }
+
+    /// The nodes where tasks of that version of a service's spec failed or were rejected since then,
+    /// once a failure. A task that was meant for its node is none of the node's failures.
+    pub(crate) fn failures(
+        &self,
+        service: Id<Service>,
+        version: SpecVersion,
+        since: Time,
+    ) -> impl Iterator<Item = Id<Node>> {
+        let keys = self.0.index.failed.from(&(service, version, since, Id::from_u128(0)));
+        keys.take_while(move |key| (key.0, key.1) == (service, version))
+            .filter_map(|key| self.task(key.3).and_then(|task| task.node))
+    }
+
+    /// How many active tasks hold a port on a node.
+    pub(crate) fn host_port_holders(&self, node: Id<Node>, protocol: Protocol, port: u16) -> u64 {
+        self.0.index.host_ports.get(&(node, protocol, port)).into()
     }
 }
 

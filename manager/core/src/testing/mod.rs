@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! node n1 drain label.storage=raid     a node; again: it changes (`memory=1g`, `cpu=2`, `generic=gpu:2`,
-//!                                      `generic=gpu:a,b`)
+//!                                      `generic=gpu:a,b`; `manager`: with that role)
 //! svc web replicas=2 port=80:8080      a service, by way of admission
 //! svc web mode=global                  ... `mode=global-job`, `mode=job:2/5`: two at once, five in all
 //! update web image=web:2               the service with these things changed
@@ -15,12 +15,14 @@
 //! rollback web                         the service as it was before its last update
 //! rollback web 3                       ... as it was three specs ago
 //! rm web | rm web.1 | rm secret key    a service, a task object, a secret gone
+//! rm node n1 force                     a node gone, by way of admission (`node n1 gone`: without)
 //! wait 5                               so many seconds pass
 //! decide | run                         managers decide | ... and nodes do what they are told, until quiet
 //! obey 3                               one task, the third of those that could, does as it is told
 //! lead                                 a new leader: everything is dirty
 //! show | wake                          what there is | when to decide again
 //! status web                           how its update goes, and what it waits for
+//! revisions web                        the images of the specs it kept, and of the one before
 //! ```
 
 mod lint;
@@ -28,20 +30,21 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use skep_api::{
     Availability, Cluster as Swarm, ClusterSpec, Compat, Generic, Id, IdGen, Meta, Network,
-    NetworkSpec, Node, NodeDescription, NodeState, Slot, SpecVersion, Task, TaskState, TaskStatus,
-    Time, UpdateStatus,
+    NetworkSpec, Node, NodeDescription, NodeRole, NodeState, ServiceSpec, Slot, SpecVersion, Task,
+    TaskState, TaskStatus, Time, UpdateStatus,
 };
 
 pub(crate) use self::lint::lint;
 pub(crate) use self::spec::{config_spec, secret_spec, service_spec};
 use crate::{
-    Change, Dirty, Entry, Key, Object, ServiceWrite, Store, View, admit_create_config,
+    Change, Dirty, Entry, Force, Key, Object, ServiceWrite, Store, View, admit_create_config,
     admit_create_network, admit_create_secret, admit_create_service, admit_remove_config,
-    admit_remove_network, admit_remove_secret, admit_remove_service, admit_update_service, decide,
-    waits_for, wake_at,
+    admit_remove_network, admit_remove_node, admit_remove_secret, admit_remove_service,
+    admit_update_service, decide, waits_for, wake_at,
 };
 
 /// A cluster under test.
@@ -77,6 +80,14 @@ pub(crate) fn check(script: &str, expected: expect_test::Expect) {
 }
 
 impl Cluster {
+    /// Runs a script and compares what it showed.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, script: &str, expected: expect_test::Expect) {
+        self.out.clear();
+        self.run(script);
+        expected.assert_eq(&self.out);
+    }
+
     pub(crate) fn new() -> Self {
         let mut cluster = Self {
             store: Store::new(),
@@ -211,6 +222,11 @@ impl Cluster {
                 let id = view.network_named(name).expect(name).id;
                 self.admitted(admit_remove_network(&view, id));
             }
+            ["rm", "node", name, ref force @ ..] => {
+                let force = if force == ["force"] { Force::Yes } else { Force::No };
+                let id = self.node_id(name);
+                self.admitted(admit_remove_node(&self.view(), id, force));
+            }
             ["rm", name] if name.contains('.') => {
                 let task = self.find(name).id;
                 self.apply(vec![Change::Remove(Key::Task(task))]);
@@ -236,6 +252,16 @@ impl Cluster {
             ["lead"] => self.dirty = Dirty::everything(),
             ["show"] => self.show(),
             ["status", name] => self.status(name),
+            ["revisions", name] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                let kept = service.history.iter().map(|revision| &revision.spec);
+                let images = |spec: &Arc<ServiceSpec>| spec.task.component.image.clone();
+                let kept: Vec<_> = kept.chain([&service.spec]).map(images).collect();
+                let previous = service.previous.as_ref().map_or("none".to_owned(), images);
+                writeln!(self.out, "{name}: {}, before: {previous}", kept.join(" "))
+                    .expect("a String");
+            }
             ["wake"] => {
                 let at = wake_at(&self.view()).map(|(time, _)| time.since(self.now).as_secs_f64());
                 let text = at.map_or("never".to_owned(), |at| format!("in {at:.1}"));
@@ -298,7 +324,12 @@ impl Cluster {
             view.services().map(|s| (s.id.to_string(), format!("id-of-{}", s.spec.name)));
         let networks =
             view.networks().map(|n| (n.id.to_string(), format!("id-of-{}", n.spec.name)));
-        services.chain(networks).fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
+        let nodes =
+            view.nodes().map(|n| (n.id.to_string(), format!("id-of-{}", n.description.hostname)));
+        services
+            .chain(networks)
+            .chain(nodes)
+            .fold(text.to_owned(), |text, (id, name)| text.replace(&id, &name))
     }
 
     fn node(&mut self, name: &str, settings: &[&str]) {
@@ -328,6 +359,7 @@ impl Cluster {
                 "ready" => node.status.state = NodeState::Ready,
                 "down" => node.status.state = NodeState::Down,
                 "unknown" => node.status.state = NodeState::Unknown,
+                "manager" => node.spec.role = NodeRole::Manager,
                 setting => {
                     let (key, value) = setting.split_once('=').expect(setting);
                     match key.strip_prefix("label.") {

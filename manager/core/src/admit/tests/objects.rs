@@ -1,10 +1,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use skep_api::{
-    Availability, Bytes, ClusterSpec, ErrorKind, IdGen, NetworkSpec, NodeRole, NodeSpec,
-    SecretBytes,
-};
+use skep_api::{IdGen, NetworkSpec, SecretBytes};
 
 use crate::testing::{check, cluster, config_spec, secret_spec};
 use crate::*;
@@ -129,43 +126,14 @@ fn networks_are_overlays_with_names_of_their_own() {
 }
 
 #[test]
-fn behaviour_106_a_node_takes_labels_and_availability_from_who_read_it_last() {
-    let cluster = cluster("node n1");
-    let view = cluster.view();
-    let node = view.find_node("n1").expect("n1");
-    let update = |version, spec| admit_update_node(&view, node.id, version, spec);
-    let drain = NodeSpec { availability: Availability::Drain, ..NodeSpec::default() };
-    assert_eq!(update(node.meta.version, drain.clone()).map(|changes| changes.len()), Ok(1));
-    assert_eq!(update(node.meta.version, NodeSpec::default()), Ok(Vec::new()));
-    let stale = update(node.meta.version + 1, drain).expect_err("another version");
-    assert_eq!(
-        (stale.kind, stale.message.as_str()),
-        (ErrorKind::OutOfSequence, "update out of sequence")
-    );
-    let promoted = NodeSpec { role: NodeRole::Manager, ..NodeSpec::default() };
-    let refused = update(node.meta.version, promoted).expect_err("one manager");
-    assert_eq!(refused.kind, ErrorKind::Unimplemented);
-}
-
-#[test]
-fn a_swarm_begins_with_itself_its_node_and_the_ingress_network() {
-    let made = cluster("node n1");
-    let node = made.view().find_node("n1").expect("n1").clone();
-    let mut store = Store::new();
-    let mut ids = IdGen::from_u64(3);
-    let admitted = admit_init(&store.view(), ClusterSpec::default(), node.clone(), &mut ids)
-        .expect("a new swarm");
-    let entry = Entry { changes: admitted.changes, ..Entry::default() };
-    store.apply(1, &entry).expect("an empty store");
-    let view = store.view();
-    assert_eq!(view.cluster().map(|cluster| cluster.id), Some(admitted.id));
-    let ingress = view.network_named(INGRESS_NETWORK).expect("ingress");
-    assert_eq!(ingress.subnet, "10.0.0.0/24");
-    assert!(view.node(node.id).is_some());
-    let again = admit_init(&view, ClusterSpec::default(), node.clone(), &mut ids);
-    assert!(message(again).starts_with("This node is already part of a swarm"));
-    let spec = ClusterSpec { default_addr_pool: "fd00::/8".to_owned(), ..ClusterSpec::default() };
-    let bad = admit_init(&Store::new().view(), spec, node, &mut ids);
-    assert_eq!(message(bad), "invalid default address pool fd00::/8 with subnets of 24 bits");
-    assert_eq!(Bytes::mib(4).to_string(), "4MiB", "as the texts of limits say it");
+fn behaviour_111_a_network_that_is_not_there_is_not_found() {
+    let cluster = cluster("net front");
+    let gone = admit_remove_network(&cluster.view(), skep_api::Id::from_u128(9));
+    assert_eq!(message(gone), "network 0000000000000000000000009 not found");
+    let again = || NetworkSpec { name: "ingress".to_owned(), ..NetworkSpec::default() };
+    let mut ids = IdGen::from_u64(1);
+    let mut create = |spec| message(admit_create_network(&cluster.view(), spec, &mut ids));
+    assert_eq!(create(again()), "network with name ingress already exists");
+    let open = NetworkSpec { attachable: true, ..again() };
+    assert_eq!(create(open), "ingress network cannot be attachable");
 }

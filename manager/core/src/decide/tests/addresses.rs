@@ -36,6 +36,27 @@ fn behaviour_132_the_top_of_the_range_is_followed_by_the_lowest_gap() {
 }
 
 #[test]
+fn behaviour_132_a_service_for_which_no_port_is_left_waits_for_one() {
+    let all: String = (30000..=32767).map(|port| format!(" port={port}:80")).collect();
+    let mut cluster = cluster(&format!("node n1\nsvc all replicas=0{all}\nsvc late port=80\nrun"));
+    assert_eq!(ports(&cluster, "late"), []);
+    let task = cluster.find("late.1");
+    assert_eq!(task.status.err, "no dynamic tcp port left between 30000 and 32767");
+    cluster.run("svc udp port=80/udp\nrun");
+    assert_eq!(ports(&cluster, "udp"), [30000], "UDP has all of its own");
+    cluster.run("rm all\nrun");
+    assert_eq!(ports(&cluster, "late"), [30000]);
+}
+
+#[test]
+fn behaviour_133_a_port_of_hosts_is_neither_chosen_nor_given() {
+    let mut cluster = cluster("node n1\nsvc host host-port=80:80\nrun");
+    assert_eq!(ports(&cluster, "host"), [80], "it is what the spec says, from no range");
+    cluster.run("svc auto port=80\nrun");
+    assert_eq!(ports(&cluster, "auto"), [30000]);
+}
+
+#[test]
 fn behaviour_133_a_host_port_is_nobody_elses_on_other_nodes() {
     check("svc a host-port=80:80\nsvc b host-port=80:80\ndecide", expect_test::expect![""]);
 }
@@ -56,6 +77,20 @@ fn behaviour_134_a_service_keeps_its_virtual_address_until_it_asks_for_none() {
     assert_eq!(vips(&cluster, "web"), [""; 0]);
     cluster.run("rm web\nrun");
     assert_eq!(cluster.view().addresses().keys().count(), 0, "all of them came back");
+}
+
+#[test]
+fn behaviour_134_and_137_what_a_removed_service_held_is_free_once_its_last_task_is_gone() {
+    let mut cluster = cluster("node n1\nnet front\nsvc web net=front\nrun\nrm web\ndecide");
+    let held = |cluster: &Cluster| {
+        let view = cluster.view();
+        (view.tasks_len(), view.addresses().keys().count())
+    };
+    assert_eq!(held(&cluster), (1, 1), "the service is gone, its task is told to end");
+    cluster.run("run");
+    assert_eq!(held(&cluster), (0, 0));
+    cluster.run("rm net front\ndecide");
+    assert!(cluster.view().network_named("front").is_none(), "and so is its network");
 }
 
 #[test]

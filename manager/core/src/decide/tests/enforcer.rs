@@ -231,3 +231,31 @@ fn after_a_day_the_tasks_of_a_node_that_is_down_are_orphaned() {
         "#]],
     );
 }
+
+#[test]
+fn an_update_goes_on_at_once_when_the_task_it_waits_for_is_rejected() {
+    check(
+        "node n1 memory=300m
+         node n2
+         svc all mode=global
+         run
+         update all reserve-memory=100m
+         decide
+         show
+         node n1 memory=50m
+         decide
+         show",
+        expect![[r#"
+            all.n1 running n1 desired=shutdown
+            all.n1 assigned n1 desired=ready
+            all.n2 running n2
+            --
+            all.n1 running n1 desired=shutdown
+            all.n1 rejected n1 desired=shutdown "assigned node no longer meets constraints"
+            all.n1 pending - desired=ready "insufficient resources on 1 node"
+            all.n2 running n2 desired=shutdown
+            all.n2 assigned n2 desired=ready
+            --
+        "#]],
+    );
+}

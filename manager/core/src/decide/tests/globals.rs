@@ -21,7 +21,7 @@ fn behaviour_20_every_ready_active_and_matching_node_has_one_task() {
          run
          show",
         expect![[r#"
-            all.n6 pending - "no suitable node (1 node not available for new tasks)"
+            all.n6 pending - "1 node not available for new tasks"
             all.n1 running n1
             all.n2 running n2
             some.n2 running n2
@@ -49,7 +49,7 @@ fn behaviour_20_a_task_goes_to_its_own_node_or_waits_and_says_why() {
          run
          show",
         expect![[r#"
-            big.n1 pending - "no suitable node (insufficient resources on 1 node)"
+            big.n1 pending - "insufficient resources on 1 node"
             big.n2 running n2
             --
             big.n1 running n1
@@ -75,7 +75,7 @@ fn behaviour_21_a_node_that_is_gone_takes_its_tasks_along() {
         expect![[r#"
             web.n1 running n1
             web.n2 running n2
-            web.n3 pending - "no suitable node (insufficient resources on 1 node)"
+            web.n3 pending - "insufficient resources on 1 node"
             --
             web.n2 running n2
             --

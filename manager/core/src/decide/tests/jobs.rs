@@ -395,3 +395,39 @@ fn a_large_job_is_begun_step_by_step_and_removed_before_it_starts_over() {
     assert!(wanted.clone().all(|task| task.job_iteration == 1));
     assert_eq!(wanted.count(), 20_000);
 }
+
+#[test]
+fn swarm_never_limits_the_attempts_of_a_global_job() {
+    let fail = "state every.n1 failed\nrun\n".repeat(3);
+    let jobs = "svc every mode=global-job attempts=1 delay=0\nrun";
+    check(
+        &format!("compat swarm\nnode n1\n{jobs}\n{fail}show\nhistory 2\ncompat skep\nrun\nshow"),
+        expect![[r#"
+            every.n1 failed n1 desired=shutdown
+            every.n1 failed n1 desired=shutdown
+            every.n1 failed n1 desired=shutdown
+            every.n1 running n1 desired=complete
+            --
+            every.n1 failed n1 desired=shutdown
+            every.n1 running n1 desired=complete
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn a_slot_that_failed_in_the_last_iteration_is_not_restarted_in_the_next() {
+    check(
+        "node n1
+         svc batch mode=job:3/3 delay=0
+         run
+         state batch.2 failed
+         update batch mode=job:1/1
+         run
+         show",
+        expect![[r#"
+            batch.0 running n1 desired=complete iteration=1
+            --
+        "#]],
+    );
+}

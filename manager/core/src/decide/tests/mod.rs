@@ -3,9 +3,11 @@
 mod addresses;
 mod enforcer;
 mod everywhere;
+mod global_updates;
 mod globals;
 mod history;
 mod jobs;
+mod pace;
 mod placing;
 mod properties;
 mod replicas;

@@ -2,8 +2,7 @@
 
 use proptest::prelude::*;
 
-use skep_api::{Compat, Mode, Service, TaskState, Time, UpdateConfig,
-    UpdateState};
+use skep_api::{Compat, Mode, Service, TaskState, Time, UpdateConfig, UpdateState};
 
 use crate::testing::Cluster;
 use crate::{View, is_up_to_date};
