@@ -171,8 +171,8 @@ fn is_explained(view: &View, service: &Service, slot: Slot) -> bool {
     });
     // The slots of a job wait for their turn.
     let queues = service.spec.mode.is_job();
-    let blocked =
-        (updating || queues) && view.tasks_of(service.id).any(|task| waits(task) || is_unavailable(view, task));
+    let blocked = (updating || queues)
+        && view.tasks_of(service.id).any(|task| waits(task) || is_unavailable(view, task));
     paused
         || blocked
         || view.tasks_in(service.id, slot).any(|task| waits(task) || is_unavailable(view, task))

@@ -53,6 +53,8 @@ fn most_replicas(view: &View, task: &Task, spec: &ServiceSpec) -> Checked {
     let most = spec.task.placement.max_replicas;
     let Some(node) = task.node.filter(|_| most > 0) else { return Ok(()) };
     let there = view.tasks_on(node).filter(|t| t.service == task.service);
+    // A task of another spec is bound by that one's number.
+    let there = there.filter(|other| other.spec_version == task.spec_version);
     // One that another task is to take over from is on its way out.
     let heads = there.filter(|task| {
         let newer =
