@@ -178,7 +178,9 @@ fn next(view: &View, service: &Service, now: Time) -> Next {
     let busy = flights.busy(now);
     let overtaken = flights.overtaken(now).count();
     let room = pace.parallelism.saturating_sub(busy - overtaken).min(STEP_SLOTS_MAX);
-    let mut due: Vec<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    // A slot that was overtaken more than once is one slot still.
+    let slots_overtaken: BTreeSet<_> = flights.overtaken(now).collect();
+    let mut due: Vec<_> = slots_overtaken.into_iter().filter(is_due).take(room).collect();
     let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX - due.len());
     // Without room it still matters whether there is work: what is waited for differs.
     let work = work(view, service, &outdated, flights.farthest(), now, room.max(1) + due.len());
