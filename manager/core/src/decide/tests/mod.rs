@@ -4,6 +4,7 @@ mod addresses;
 mod enforcer;
 mod everywhere;
 mod faults;
+mod fitting;
 mod global_updates;
 mod globals;
 mod history;
