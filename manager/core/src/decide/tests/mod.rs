@@ -1,6 +1,7 @@
 //! What managers decide, as tables. Numbers are those of semantics part 14.
 
 mod addresses;
+mod amid;
 mod enforcer;
 mod everywhere;
 mod faults;
@@ -9,10 +10,12 @@ mod global_updates;
 mod globals;
 mod history;
 mod jobs;
+mod order;
 mod pace;
 mod placing;
 mod properties;
 mod replicas;
 mod restarts;
+mod rollback;
 mod rolling;
 mod updates;
