@@ -172,6 +172,8 @@ impl World {
         self.answer();
         self.nodes();
         let view = self.group.view();
+        // A machine whose node was removed is none of the cluster's.
+        self.agents.retain(|id, _| view.node(*id).is_some());
         let rest = self.rest();
         self.invariants.ticked(&view, self.now, &self.agents, rest)
     }
@@ -300,7 +302,7 @@ impl World {
                     *ticket = self.group.propose(lead.epoch, changes, (time, due));
                 }
             }
-            if lead.is_due(time) {
+            if lead.is_due(&view, time) {
                 let look = lead.look(&view, time);
                 self.invariants.looked(&look, time)?;
                 let ticket = (!look.changes.is_empty()).then(|| {
@@ -380,7 +382,9 @@ impl World {
         let lead =
             self.leader.and_then(|at| Some((self.clock(at), self.managers[at].lead.as_ref()?)));
         match lead {
-            Some((time, lead)) if lead.rests(time) && !self.group.is_busy() => Rest::Since(time),
+            Some((time, lead)) if lead.rests(&self.group.view(), time) && !self.group.is_busy() => {
+                Rest::Since(time)
+            }
             _ => Rest::No,
         }
     }
@@ -504,10 +508,8 @@ impl World {
         }
     }
 
-    /// Machines whose node was removed go away; others join.
+    /// New machines join.
     fn renew_nodes(&mut self) {
-        let view = self.group.view();
-        self.agents.retain(|id, _| view.node(*id).is_some());
         let joins = self.features.habits.node_changes == Use::Often
             && self.chance.permille(5)
             && self.agents.len() < 6;

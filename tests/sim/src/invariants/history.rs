@@ -22,7 +22,9 @@ pub(super) fn at_rest(view: &View) -> Checked {
         if task.desired == TaskState::Remove {
             return Err(format!("{} is to be removed, ended, and is kept", task.id));
         }
-        if !task.is_wanted() {
+        let is_job = view.service(task.service).is_some_and(|service| service.spec.mode.is_job());
+        let stays = is_job && view.compat() == Compat::Swarm;
+        if !task.is_wanted() && !stays {
             slots.entry((task.service, task.slot)).or_default().push(task);
         }
     }

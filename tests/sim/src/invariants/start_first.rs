@@ -1,7 +1,6 @@
 //! In a start-first update the task that runs is told to stop only when the new one runs.
 
 use skep_api::{Availability, Mode, NodeState, Task, TaskState, UpdateOrder};
-use skep_manager_core::View;
 
 use super::{Checked, name, order, others};
 use crate::group::Applied;
@@ -11,7 +10,7 @@ pub(super) fn check(applied: &Applied) -> Checked {
     for (before, after) in applied.tasks() {
         let (Some(before), Some(task)) = (before, after) else { continue };
         let told = before.is_wanted() && task.desired == TaskState::Shutdown;
-        let ran = before.status.state == TaskState::Running && can_stay(was, before);
+        let ran = before.status.state == TaskState::Running && can_stay(applied, before);
         if !told || !ran || task.status.state.is_terminal() {
             continue;
         }
@@ -31,10 +30,14 @@ pub(super) fn check(applied: &Applied) -> Checked {
     Ok(())
 }
 
-/// Whether the task's node gives no reason to stop it.
-fn can_stay(view: &View, task: &Task) -> bool {
-    let node = task.node.and_then(|node| view.node(node));
-    node.is_some_and(|node| {
-        node.status.state == NodeState::Ready && node.spec.availability == Availability::Active
-    })
+/// Whether the task's node gives no reason to stop it, and gave none to whoever decided.
+fn can_stay(applied: &Applied, task: &Task) -> bool {
+    let node = task.node.and_then(|node| applied.before.node(node));
+    let known = task.meta.version <= applied.seen;
+    known
+        && node.is_some_and(|node| {
+            node.meta.version <= applied.seen
+                && node.status.state == NodeState::Ready
+                && node.spec.availability == Availability::Active
+        })
 }
