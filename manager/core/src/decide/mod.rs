@@ -30,7 +30,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
-use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time};
+use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time, UpdateState};
 
 pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
@@ -165,6 +165,12 @@ impl Pass<'_> {
         });
         if made >= update::STEP_SLOTS_MAX {
             self.left.updates.insert(id);
+        }
+        let view = self.draft.view();
+        let state = view.service(id).and_then(|s| s.update_status.as_ref()).map(|u| u.state);
+        if made > 0 && state == Some(UpdateState::RollbackPaused) {
+            // What failed before the rollback is no longer left to it.
+            self.left.services.insert(id);
         }
     }
 
