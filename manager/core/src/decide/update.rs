@@ -45,7 +45,9 @@ pub(super) const STEP_SLOTS_MAX: usize = 2_500;
 
 /// Begins the update of a service whose spec was written, if any of its slots is out of date.
 pub(crate) fn begin(view: &View, service: &Service, now: Time) -> Vec<Change> {
-    if service.update_status.is_some() || service.spec.mode.is_job() {
+    // All tasks of a service whose spec was never written again are up to date.
+    let is_first = service.spec_version == SpecVersion(0) && service.history.is_empty();
+    if service.update_status.is_some() || service.spec.mode.is_job() || is_first {
         return Vec::new();
     }
     let slots = outdated_slots(view, service);
