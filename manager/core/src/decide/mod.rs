@@ -162,6 +162,10 @@ impl Pass<'_> {
         if made >= update::STEP_SLOTS_MAX {
             self.left.updates.insert(id);
         }
+        let view = self.draft.view();
+        if let Some(service) = view.service(id).filter(|_| made > 0) {
+            self.left.nodes.extend(update::left_behind(&view, service, view.tasks_of(id)));
+        }
     }
 
     /// Decides about services; returns those that it looked at.
@@ -217,8 +221,13 @@ impl Pass<'_> {
                 continue;
             }
             self.step(|view, now, ids| restart::reconcile(view, slot, now, ids));
-            if restart::is_bare(&self.draft.view(), slot, self.draft.now()) {
+            let view = self.draft.view();
+            if restart::is_bare(&view, slot, self.draft.now()) {
                 self.left.services.insert(slot.0);
+            }
+            if let Some(service) = view.service(slot.0) {
+                let tasks = view.tasks_in(slot.0, slot.1);
+                self.left.nodes.extend(update::left_behind(&view, service, tasks));
             }
         }
     }

@@ -13,7 +13,8 @@
 //! | a node came back, or takes tasks again | none here: what waits for a place is tried in every pass |
 //!
 //! The constraints that count are the service's current ones, not those the task was made with. But
-//! a task that an update has still to replace is judged by its own: the update takes it away in order.
+//! a task that an update has still to replace is judged by its own: the update takes it away in order,
+//! and a start-first one keeps it until its successor runs, even if the update is over before that.
 //! Tasks hold what they reserve as long as they are wanted; a job's task that is COMPLETE holds
 //! nothing. The older tasks keep their place, so that the same ones are rejected whoever decides.
 
@@ -123,7 +124,13 @@ fn judged_by<'a>(view: &'a View, task: &Task, own: &'a ServiceSpec) -> &'a Servi
     let is_replaced = service.update_status.as_ref().is_some_and(|update| {
         !matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
     });
-    if is_replaced && task.spec_version != service.spec_version { own } else { &service.spec }
+    let age = |task: &Task| (task.meta.created_at, task.id);
+    let is_followed = || {
+        let mut others = view.tasks_in(task.service, task.slot);
+        others.any(|other| other.is_wanted() && age(other) > age(task))
+    };
+    let is_older = task.spec_version != service.spec_version;
+    if is_older && (is_replaced || is_followed()) { own } else { &service.spec }
 }
 
 /// What is left of a node while its tasks are counted.
