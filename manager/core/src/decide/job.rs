@@ -10,6 +10,7 @@
 //! | a replicated job has fewer active slots than it may have at once, and slots left | tasks in the lowest of these, desired COMPLETE |
 //! | a global job, an open and READY node whose slot is neither done, active nor given up | a task there, desired COMPLETE |
 //! | a task of an older iteration still runs in such a slot | the new one is held until that ended |
+//! | a slot is done, and another task of it is wanted | that one is told to stop |
 //! | a slot is given up | none: it stays taken, and its job never completes |
 //! | a task failed, or lost its node | none here: [`super::restart`] replaces it, or gives its slot up |
 //!
@@ -73,6 +74,8 @@ pub(crate) fn reconcile(view: &View, part: Part, now: Time, ids: &mut IdGen) -> 
         let old = view.tasks_of(id).filter(|task| task.job_iteration != job.iteration);
         changes.extend(old.filter_map(removed).take(PASS_CHANGES_MAX));
     }
+    changes.extend(superfluous(view, service, part));
+    changes.truncate(PASS_CHANGES_MAX);
     // A slot gets no new task before its old ones were told to go.
     let left = PASS_CHANGES_MAX - changes.len();
     let free = match (service.spec.mode, part) {
@@ -94,6 +97,19 @@ pub(crate) fn reconcile(view: &View, part: Part, now: Time, ids: &mut IdGen) -> 
     };
     changes.extend(free.into_iter().map(|slot| fill(view, service, slot, now, ids)));
     changes
+}
+
+/// Tells the tasks to stop whose slot is done: one that was to stop itself, and was replaced, came to
+/// its end all the same.
+fn superfluous(view: &View, service: &Service, part: Part) -> Vec<Change> {
+    let current = |task: &&Task| is_current(service, task);
+    let tasks: Vec<_> = match part {
+        Part::All(id) => view.tasks_of(id).filter(current).collect(),
+        Part::OnNode(id, node) => view.tasks_in(id, Slot::Node(node)).filter(current).collect(),
+    };
+    let slots = tasks.chunk_by(|a, b| a.slot == b.slot);
+    let done = slots.filter(|tasks| tasks.iter().any(|t| t.status.state == TaskState::Complete));
+    done.flatten().filter(|task| task.is_wanted()).map(|task| restart::shut(task)).collect()
 }
 
 /// Whether a node is to run a global job and does not.

@@ -19,6 +19,7 @@ mod outdated;
 mod place;
 mod rank;
 mod reap;
+mod rebalance;
 mod replicated;
 pub(crate) mod restart;
 mod seat;
@@ -83,8 +84,11 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     // Again: what the restarts told to stop is no longer in flight.
     pass.moved.clear();
     pass.updates();
-    pass.place();
+    pass.step(|view, _, _| place::end(view));
+    let placed = pass.place();
     pass.reap();
+    pass.draft.close(placed);
+    pass.rebalance();
     // An update no longer waits for what never got a node and was ended, or was forgotten.
     let view = pass.draft.view();
     let updating = view.updating().map(|service| service.id);
@@ -96,7 +100,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
 
 /// When [`decide`] is to be called though nothing happened, and why.
 pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
-    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view)]
+    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view), rebalance::wake_at(view)]
         .into_iter()
         .flatten()
         .min()
@@ -247,13 +251,37 @@ impl Pass<'_> {
         }
     }
 
-    /// Gives addresses and nodes to what has none.
-    fn place(&mut self) {
+    /// Gives addresses and nodes to what has none. Nothing that follows looks at it, so that a task
+    /// that is made and placed in one pass is tried once.
+    fn place(&mut self) -> Vec<Change> {
         for service in endpoint::waiting(&self.draft.view()) {
             self.step(|view, _, _| endpoint::allocate(view, service));
         }
-        self.step(|view, _, _| endpoint::allocate_tasks(view));
-        self.step(|view, now, _| place::schedule(view, now));
+        let view = self.draft.view();
+        let allocation = endpoint::allocate_tasks(&view);
+        let scheduled = place::schedule(&view, allocation, self.draft.now());
+        drop(view);
+        self.left.slots.extend(scheduled.left);
+        scheduled.changes
+    }
+
+    /// Moves tasks, of one service at a time, once there is nothing else to do: what a move is weighed
+    /// against is what there is.
+    fn rebalance(&mut self) {
+        let all: Vec<_> = self.draft.view().rebalanced().map(|service| service.id).collect();
+        let mut moved = false;
+        if self.draft.len() == 0 {
+            moved = all.iter().any(|id| {
+                self.step(|view, now, ids| rebalance::reconcile(view, *id, now, ids)) > 0
+            });
+        }
+        if moved {
+            let placed = self.place();
+            self.draft.close(placed);
+        }
+        if self.draft.len() > 0 {
+            self.left.updates.extend(all);
+        }
     }
 
     /// Forgets the tasks that slots have too many of.

@@ -350,14 +350,13 @@ impl Tables {
     /// Stores a task whose spec is kept, and counts it in.
     pub(super) fn put_task(&mut self, task: Task) {
         let key = (task.service, task.spec_version);
-        let Some(shared) = self.specs.get(&key).cloned() else { return };
+        let Some(shared) = self.specs.get(&key) else { return };
+        let (spec, users) = (Arc::clone(&shared.spec), shared.users + 1);
         let task = Arc::new(task);
-        let before = self.tasks.get(task.id).cloned();
-        self.index.move_task(before.as_deref(), Some(&task), &shared.spec);
-        self.tasks.put(Arc::clone(&task));
+        let before = self.tasks.put(Arc::clone(&task));
+        self.index.move_task(before.as_deref(), Some(&task), &spec);
         if before.is_none() {
-            let users = shared.users + 1;
-            self.specs.insert(key, SharedSpec { users, ..shared });
+            self.specs.insert(key, SharedSpec { spec, users });
             self.move_head(&task, Happened::Created);
         }
     }
@@ -365,11 +364,11 @@ impl Tables {
     /// Notes the newest task of the slot of one that came or went.
     fn move_head(&mut self, task: &Task, happened: Happened) {
         let slot = (task.service, task.slot);
-        let keys = self.index.slots.from(&(slot.0, slot.1, Id::from_u128(0)));
-        let others = keys
-            .take_while(|key| (key.0, key.1) == slot)
-            .filter(|key| key.2 != task.id)
-            .filter_map(|key| self.tasks.get(key.2).map(Arc::as_ref));
+        let rows = self.tasks.from(&(slot.0, slot.1, Id::from_u128(0)));
+        let others = rows
+            .take_while(|(place, _)| (place.0, place.1) == slot)
+            .filter(|(place, _)| place.2 != task.id)
+            .map(|(_, other)| other.as_ref());
         let age = |task: &&Task| (task.meta.created_at, task.id);
         let other = others.max_by_key(age);
         let both = other.into_iter().chain([task]).max_by_key(age);

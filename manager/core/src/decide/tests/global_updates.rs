@@ -191,3 +191,26 @@ fn an_update_hears_at_once_of_a_task_that_was_ended_before_it_got_a_node() {
         "#]],
     );
 }
+
+#[test]
+fn a_slot_with_the_tasks_of_two_overtaken_updates_gets_one_new_task() {
+    check(
+        "node n1
+         svc web update.order=start-first update.parallelism=3 restart=none
+         decide
+         update web image=web:2
+         decide
+         update web image=web:3
+         decide
+         update web image=web:4
+         decide
+         show",
+        expect![[r#"
+            web.1 assigned n1 desired=shutdown
+            web.1 assigned n1 desired=shutdown
+            web.1 assigned n1
+            web.1 assigned n1
+            --
+        "#]],
+    );
+}

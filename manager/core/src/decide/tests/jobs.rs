@@ -432,3 +432,29 @@ fn a_slot_that_failed_in_the_last_iteration_is_not_restarted_in_the_next() {
         "#]],
     );
 }
+
+#[test]
+fn a_task_that_completes_though_it_was_to_stop_leaves_nothing_to_do() {
+    check(
+        "history 1
+         node n1
+         node n2
+         svc batch mode=job:1/2
+         task batch.0 running n1 desired=complete
+         node n1 drain
+         decide
+         show
+         state batch.0/a complete
+         run
+         show",
+        expect![[r#"
+            batch.0 running n1 desired=shutdown
+            batch.0 assigned n2 desired=ready
+            --
+            batch.0 complete n1 desired=shutdown
+            batch.0 shutdown n2 desired=shutdown
+            batch.1 running n2 desired=complete
+            --
+        "#]],
+    );
+}

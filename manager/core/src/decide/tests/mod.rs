@@ -14,6 +14,7 @@ mod order;
 mod pace;
 mod placing;
 mod properties;
+mod rebalancing;
 mod replicas;
 mod restarts;
 mod rollback;
