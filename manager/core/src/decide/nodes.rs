@@ -13,7 +13,8 @@
 //! | a node came back, or takes tasks again | none here: what waits for a place is tried in every pass |
 //!
 //! The constraints that count are the service's current ones, not those the task was made with. But
-//! a task that an update has still to replace is judged by its own: the update takes it away in order.
+//! a task that an update has still to replace may meet its own instead: the update takes it away in order,
+//! and a start-first one keeps it until its successor runs, even if the update is over before that.
 //! Tasks hold what they reserve as long as they are wanted; a job's task that is COMPLETE holds
 //! nothing. The older tasks keep their place, so that the same ones are rejected whoever decides.
 
@@ -108,7 +109,7 @@ fn misfits<'a>(view: &'a View, node: &Node) -> Vec<&'a Task> {
     let mut room = Room::of(node);
     tasks.retain(|task| {
         let Some(spec) = view.spec_of(task) else { return false };
-        let fits = constraint::all_hold(judged_by(view, task, spec), node) && room.fits(task, spec);
+        let fits = meets(view, task, spec, node) && room.fits(task, spec);
         if fits {
             room.take(task, spec);
         }
@@ -117,13 +118,24 @@ fn misfits<'a>(view: &'a View, node: &Node) -> Vec<&'a Task> {
     tasks
 }
 
-/// The spec whose constraints count for a task.
-fn judged_by<'a>(view: &'a View, task: &Task, own: &'a ServiceSpec) -> &'a ServiceSpec {
-    let Some(service) = view.service(task.service) else { return own };
+/// Whether a node meets the constraints that count for a task.
+fn meets(view: &View, task: &Task, own: &ServiceSpec, node: &Node) -> bool {
+    let Some(service) = view.service(task.service) else {
+        return constraint::all_hold(own, node);
+    };
+    if constraint::all_hold(&service.spec, node) {
+        return true;
+    }
     let is_replaced = service.update_status.as_ref().is_some_and(|update| {
         !matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
     });
-    if is_replaced && task.spec_version != service.spec_version { own } else { &service.spec }
+    let age = |task: &Task| (task.meta.created_at, task.id);
+    let is_followed = || {
+        let mut others = view.tasks_in(task.service, task.slot);
+        others.any(|other| other.is_wanted() && age(other) > age(task))
+    };
+    let is_older = task.spec_version != service.spec_version;
+    is_older && (is_replaced || is_followed()) && constraint::all_hold(own, node)
 }
 
 /// What is left of a node while its tasks are counted.

@@ -27,8 +27,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use skep_api::{
-    Id, IdGen, Origin, Service, Slot, SpecVersion, Task, TaskState, Time, UpdateFailureAction,
-    UpdateOrder, UpdateState, UpdateStatus,
+    Id, IdGen, Node, Origin, Service, Slot, SpecVersion, Task, TaskState, Time,
+    UpdateFailureAction, UpdateOrder, UpdateState, UpdateStatus,
 };
 
 use super::flight::{Flights, Pace};
@@ -266,6 +266,26 @@ fn is_work(view: &View, service: &Service, outdated: &Outdated<'_>, slot: Slot, 
         })
     };
     needs && !tasks().any(|task| is_made_by(service, task)) && global::is_open(view, service, slot)
+}
+
+/// The nodes of the out-of-date tasks among these that an update which is over left as they are, and
+/// that no newer one is to take over from. From then on the service's constraints judge them.
+pub(crate) fn left_behind<'a>(
+    view: &View,
+    service: &Service,
+    tasks: impl Iterator<Item = &'a Task>,
+) -> BTreeSet<Id<Node>> {
+    let over = service.update_status.as_ref().is_some_and(|update| {
+        matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
+    });
+    let outdated = Outdated::new(view, service);
+    let age = |task: &Task| (task.meta.created_at, task.id);
+    let is_followed = |task: &Task| {
+        let mut others = view.tasks_in(task.service, task.slot);
+        others.any(|other| other.is_wanted() && age(other) > age(task))
+    };
+    let older = tasks.filter(|task| over && task.is_wanted() && !is_followed(task));
+    older.filter(|task| outdated.is_outdated(task)).filter_map(|task| task.node).collect()
 }
 
 /// Whether the update to the service's current spec made a task.
