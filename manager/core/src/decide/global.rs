@@ -11,7 +11,7 @@
 //! | a node that is gone has tasks | desired REMOVE: its slot will never be filled again |
 //! | a paused node | none: what fails there is not restarted until the node is active |
 //! | several live tasks of one spec version on a node | all but the one that came furthest: desired SHUTDOWN |
-//! | an open node has an out-of-date task, and the service's update is over | it is told to stop, a new one waits for that |
+//! | an open node has out-of-date tasks alone, and the service's update is over | they are told to stop, a new one waits for that |
 //! | ... and the update is under way or paused | none: [`super::update`] goes by its pace |
 //!
 //! A slot was *given up* if the restart policy lets no other task follow its newest one; only another
@@ -130,9 +130,10 @@ fn one_node(
         }
         Door::Open => {
             let mut changes: Vec<_> = surplus(&wanted).into_iter().map(shut).collect();
-            let old = |task: &&&Task| is_replaced(service, outdated, task);
-            changes.extend(wanted.iter().filter(old).map(|task| shut(task)));
+            // Beside a task that is up to date, an older one serves until that runs: the slot
+            // changes hands start-first, and the restarts see to the end of it.
             if wanted.iter().all(|task| is_replaced(service, outdated, task)) {
+                changes.extend(wanted.iter().map(|task| shut(task)));
                 changes.push(fill(view, service, slot, now, ids));
             }
             changes

@@ -14,7 +14,9 @@ pub(super) fn check(applied: &Applied) -> Checked {
         if !told || !ran || task.status.state.is_terminal() {
             continue;
         }
-        let Some(service) = was.service(task.service) else { continue };
+        // A spec that was written meanwhile says what is next, not what was decided.
+        let service = was.service(task.service);
+        let Some(service) = service.filter(|s| s.meta.version <= applied.seen) else { continue };
         let replicated = matches!(service.spec.mode, Mode::Replicated { .. });
         if !replicated || order(was, service) != UpdateOrder::StartFirst {
             continue;
