@@ -11,7 +11,7 @@
 //! | a node that is gone has tasks | desired REMOVE: its slot will never be filled again |
 //! | a paused node | none: what fails there is not restarted until the node is active |
 //! | several live tasks of one spec version on a node | all but the one that came furthest: desired SHUTDOWN |
-//! | an open node has out-of-date tasks alone, and the service's update is over | they are told to stop, a new one waits for that |
+//! | an open node has an out-of-date task, and the service's update is over | it is told to stop, a new one waits for that |
 //! | ... and the update is under way or paused | none: [`super::update`] goes by its pace |
 //!
 //! A slot was *given up* if the restart policy lets no other task follow its newest one; only another
@@ -34,7 +34,7 @@ use skep_api::{
 use super::outdated::Outdated;
 use super::replicated::removed;
 use super::restart::{self, shut};
-use super::{PASS_CHANGES_MAX, constraint};
+use super::{PASS_CHANGES_MAX, constraint, update};
 use crate::change::Change;
 use crate::draft::{Making, new_task};
 use crate::store::View;
@@ -124,15 +124,15 @@ fn one_node(
         Door::Open if wanted.is_empty() => {
             let newest = view.newest_in(service.id, slot);
             let given_up = newest.is_some_and(|newest| {
-                !restart::is_restarted(view, newest, now) && !is_replaced(service, outdated, newest)
+                !restart::is_restarted(view, newest, now)
+                    && !is_replaced(view, service, outdated, newest)
             });
             if given_up { Vec::new() } else { vec![fill(view, service, slot, now, ids)] }
         }
         Door::Open => {
             let mut changes: Vec<_> = surplus(&wanted).into_iter().map(shut).collect();
-            // Beside a task that is up to date, an older one serves until that runs: the slot
-            // changes hands start-first, and the restarts see to the end of it.
-            if wanted.iter().all(|task| is_replaced(service, outdated, task)) {
+            // One that is up to date beside an older one is about to take over from it.
+            if wanted.iter().all(|task| is_replaced(view, service, outdated, task)) {
                 changes.extend(wanted.iter().map(|task| shut(task)));
                 changes.push(fill(view, service, slot, now, ids));
             }
@@ -142,12 +142,16 @@ fn one_node(
 }
 
 /// Whether a task is out of date and no update will replace it any more: its node was paused while
-/// the others were updated.
-fn is_replaced(service: &Service, outdated: &Outdated<'_>, task: &Task) -> bool {
+/// the others were updated. Where the update had its turn, and its task failed, it stays.
+fn is_replaced(view: &View, service: &Service, outdated: &Outdated<'_>, task: &Task) -> bool {
     let over = service.update_status.as_ref().is_some_and(|update| {
         matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
     });
-    over && outdated.is_outdated(task)
+    let had_turn = || {
+        let mut tasks = view.tasks_in(service.id, task.slot);
+        tasks.any(|other| update::is_made_by(service, other))
+    };
+    over && outdated.is_outdated(task) && !had_turn()
 }
 
 /// The tasks of a slot that another one of the same spec version makes superfluous.

@@ -114,9 +114,8 @@ pub(super) fn on_its_node(view: &View, task: &Task) -> Vec<String> {
     lines
 }
 
-/// How long it is until then, in whole seconds, rounded up.
+/// How long it is until then, in whole seconds, rounded up from the millisecond.
 pub(super) fn left(until: Time, now: Time) -> String {
-    let nanos = until.since(now).as_nanos();
-    let seconds = u64::try_from(nanos.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
-    format_duration(Duration::from_secs(seconds))
+    let seconds = until.since(now).as_millis().div_ceil(1000);
+    format_duration(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)))
 }

@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use skep_api::{TaskStatus, UpdateConfig, UpdateState, UpdateStatus};
+use skep_api::{TaskStatus, UpdateState, UpdateStatus};
 
 use super::*;
 use crate::testing::{Cluster, cluster};
@@ -168,7 +168,7 @@ fn a_held_task_says_that_the_one_before_it_is_to_stop() {
          wait 10",
         expect![[r#"
             web.1 waits for the task before it to stop, at most 50s more
-            update waits for web.1, assigned for 10s; it counts as a failure in 9m50s
+            update waits for web.1 to run (assigned, made 10s ago), at most 10m50s more
         "#]],
     );
 }
@@ -303,35 +303,27 @@ fn a_paused_update_says_what_stopped_it_and_how_it_goes_on() {
 }
 
 #[test]
-fn an_update_says_which_task_it_waits_for_and_for_how_long() {
-    let mut cluster = cluster("node n1\nsvc web\nrun");
-    stands(&mut cluster, UpdateState::Updating, "update in progress");
-    let view = cluster.view();
-    let service = view.service_named("web").expect("web");
-    let made = |cluster: &mut Cluster| Task {
-        origin: skep_api::Origin::Update,
-        ..Task::new(cluster.ids.next(), service, skep_api::Slot::Number(7))
-    };
-    let task = made(&mut cluster);
-    cluster.apply(vec![Change::Create(Object::Task(task.clone()))]);
+fn an_update_says_what_it_waits_for_and_for_how_long() {
+    let mut cluster = cluster(
+        "node n1
+         svc web replicas=3 update.parallelism=2 update.delay=10 reserve-memory=1g
+         run
+         update web image=web:2 reserve-memory=9g
+         run
+         wait 100",
+    );
     let update = |cluster: &Cluster| {
-        update::lines(
-            &cluster.view(),
-            cluster.view().service_named("web").expect("web"),
-            cluster.now,
-        )
-        .join("\n")
+        let view = cluster.view();
+        let web = view.service_named("web").expect("web");
+        update::lines(&view, web, cluster.now).join("\n")
     };
-    cluster.run("wait 100");
-    expect!["waits for web.7, new for 1m40s; it counts as a failure in 8m20s"]
-        .assert_eq(&update(&cluster));
-    cluster.run("wait 500");
-    expect!["waits for web.7, new for 10m0s; it counts as a failure"].assert_eq(&update(&cluster));
-    let status = TaskStatus { state: skep_api::TaskState::Running, ..TaskStatus::default() };
-    cluster.apply(vec![Change::TaskStatus { task: task.id, status }]);
-    cluster.run("wait 2");
-    expect!["waits 3s more (monitor of 5s)"].assert_eq(&update(&cluster));
-    assert_eq!(UpdateConfig::default().monitor.as_secs(), 5);
-    cluster.run("wait 4");
+    expect![[r#"
+        waits for web.1 to run (pending, made 1m40s ago: no suitable node (insufficient resources on 1 node)), at most 8m20s more
+        and for 1 more"#]].assert_eq(&update(&cluster));
+    cluster.run("node n1 memory=40g\nrun\nwait 4");
+    expect!["waits 6s more: the delay between tasks"].assert_eq(&update(&cluster));
+    cluster.run("wait 6\nrun\nwait 2");
+    expect!["waits 9s more: the delay between tasks"].assert_eq(&update(&cluster));
+    cluster.run("wait 60\nrun");
     expect![""].assert_eq(&update(&cluster));
 }

@@ -2,89 +2,59 @@
 
 use std::time::Duration;
 
-use skep_api::{Service, ServiceOptions, Task, Time, UpdateState, format_duration};
+use skep_api::{Id, Service, Task, Time, UpdateState, format_duration};
 
 use super::task::left;
-use crate::store::{Progress, View};
-
-/// How many tasks are told of: an update with a parallelism of thousands waits for all of them.
-const TASKS_MAX: usize = 10;
+use crate::decide::{UpdateReason, UpdateWait, waits_for};
+use crate::store::View;
 
 /// What is under way, what stopped; nothing if there is no update, or it is done.
 pub(super) fn lines(view: &View, service: &Service, now: Time) -> Vec<String> {
     let Some(status) = &service.update_status else { return Vec::new() };
-    match status.state {
-        UpdateState::Updating => waits(view, service, Going::Forward, now),
-        UpdateState::RollbackStarted => waits(view, service, Going::Back, now),
-        UpdateState::Paused => vec![
-            status.message.clone(),
-            "it goes on with the next update of the service; `skep service rollback` goes back"
-                .to_owned(),
-        ],
-        UpdateState::RollbackPaused => vec![
-            status.message.clone(),
-            "it goes on with the next update of the service".to_owned(),
-        ],
-        UpdateState::Completed | UpdateState::RollbackCompleted => Vec::new(),
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Going {
-    Forward,
-    Back,
-}
-
-/// The tasks that are to run before the next ones are replaced, and how long until then at least.
-fn waits(view: &View, service: &Service, going: Going, now: Time) -> Vec<String> {
-    let config = match going {
-        Going::Forward => service.spec.update.clone(),
-        Going::Back => service.spec.rollback.clone(),
-    };
-    let config = config.unwrap_or_default();
-    let made = |progress, from| view.made(service.id, service.spec_version, progress, from);
-    let starting: Vec<_> = made(Progress::Starts, Time::ZERO).collect();
-    let mut lines: Vec<_> = starting
-        .iter()
-        .take(TASKS_MAX)
-        .map(|(since, task)| format!("waits for {}", starts(service, task, *since, now)))
-        .collect();
-    if starting.len() > TASKS_MAX {
-        lines.push(format!("and for {} more", starting.len() - TASKS_MAX));
-    }
-    let ran = [Progress::Runs, Progress::Ended]
-        .map(|progress| made(progress, Time::ZERO).map(|(since, _)| since).max());
-    let Some(last) = ran.into_iter().flatten().max().filter(|_| starting.is_empty()) else {
-        return lines;
-    };
-    for (what, length) in [("delay between tasks", config.delay), ("monitor", config.monitor)] {
-        let until = last.after(length);
-        if until > now {
-            lines.push(format!(
-                "waits {} more ({what} of {})",
-                left(until, now),
-                format_duration(length)
-            ));
+    let way_on = match status.state {
+        UpdateState::Updating | UpdateState::RollbackStarted => {
+            return waits_for(view, service, now)
+                .map(|wait| waits(view, service, wait, now))
+                .unwrap_or_default();
         }
-    }
-    lines
+        UpdateState::Completed | UpdateState::RollbackCompleted => return Vec::new(),
+        UpdateState::Paused => {
+            "it goes on with the next update of the service; `skep service rollback` goes back"
+        }
+        UpdateState::RollbackPaused => "it goes on with the next update of the service",
+    };
+    vec![status.message.clone(), way_on.to_owned()]
 }
 
-/// A task that does not run yet: `web.3, pending for 1m40s; it counts as a failure in 8m20s`.
-fn starts(service: &Service, task: &Task, since: Time, now: Time) -> String {
+/// What is waited for, and for how long at most.
+fn waits(view: &View, service: &Service, wait: UpdateWait, now: Time) -> Vec<String> {
+    let more = wait.until.map(|until| format!("{} more", left(until, now)));
+    match (wait.reason, more) {
+        (UpdateReason::Tasks { first, more: others }, more) => {
+            let most = more.map(|more| format!(", at most {more}")).unwrap_or_default();
+            let task = starting(view, service, first, now);
+            let mut lines = vec![format!("waits for {task}{most}")];
+            if others > 0 {
+                lines.push(format!("and for {others} more"));
+            }
+            lines
+        }
+        (UpdateReason::Delay, Some(more)) => vec![format!("waits {more}: the delay between tasks")],
+        (UpdateReason::Delay, None) => vec!["waits for the delay between tasks".to_owned()],
+        (UpdateReason::Monitor, Some(more)) => vec![format!("watches the new tasks for {more}")],
+        (UpdateReason::Monitor, None) => vec!["watches the new tasks".to_owned()],
+    }
+}
+
+/// A task that does not run yet: `web.3 to run (pending for 1m40s: no suitable node)`.
+fn starting(view: &View, service: &Service, id: Id<Task>, now: Time) -> String {
+    let Some(task) = view.task(id) else { return format!("task {id} to run") };
     let name = task.short_name(&service.spec.name);
     let state = task.status.state.name();
-    let for_long = format_duration(Duration::from_secs(now.since(since).as_secs()));
+    let since = Duration::from_secs(now.since(task.meta.created_at).as_secs());
     let err = match task.status.err.as_str() {
         "" => String::new(),
-        err => format!(" ({err})"),
+        err => format!(": {err}"),
     };
-    let options = ServiceOptions::parse(&service.spec.labels).unwrap_or_default();
-    let failed = since.after(options.start_deadline);
-    let deadline = match options.start_deadline {
-        Duration::ZERO => String::new(),
-        _ if failed <= now => "; it counts as a failure".to_owned(),
-        _ => format!("; it counts as a failure in {}", left(failed, now)),
-    };
-    format!("{name}, {state} for {for_long}{err}{deadline}")
+    format!("{name} to run ({state}, made {} ago{err})", format_duration(since))
 }

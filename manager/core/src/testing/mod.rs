@@ -7,8 +7,8 @@
 //! svc web replicas=2 port=80:8080      a service, by way of admission
 //! svc web mode=global                  ... `mode=global-job`, `mode=job:2/5`: two at once, five in all
 //! update web image=web:2               the service with these things changed
-//! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
 //! update web update.parallelism=2      ... its update config; `rollback.order=start-first`
+//! task web.1 running n1 ago=30         a task as if made long ago; `desired=shutdown`
 //! state web.1 failed "boom"            a report about the newest task of a slot (`web.1/a`: the oldest;
 //!                                      `web.n1`: a global service's)
 //! history 2 | compat swarm             the swarm's settings
@@ -207,35 +207,7 @@ impl Cluster {
                 let version = service.meta.version;
                 self.admitted(admit_update_service(&view, service.id, version, write));
             }
-            ["rm", "secret", name] => {
-                let view = self.view();
-                let id = view.secret_named(name).expect(name).id;
-                self.admitted(admit_remove_secret(&view, id));
-            }
-            ["rm", "config", name] => {
-                let view = self.view();
-                let id = view.config_named(name).expect(name).id;
-                self.admitted(admit_remove_config(&view, id));
-            }
-            ["rm", "net", name] => {
-                let view = self.view();
-                let id = view.network_named(name).expect(name).id;
-                self.admitted(admit_remove_network(&view, id));
-            }
-            ["rm", "node", name, ref force @ ..] => {
-                let force = if force == ["force"] { Force::Yes } else { Force::No };
-                let id = self.node_id(name);
-                self.admitted(admit_remove_node(&self.view(), id, force));
-            }
-            ["rm", name] if name.contains('.') => {
-                let task = self.find(name).id;
-                self.apply(vec![Change::Remove(Key::Task(task))]);
-            }
-            ["rm", name] => {
-                let view = self.view();
-                let service = view.service_named(name).expect(name);
-                self.admitted(admit_remove_service(&view, service.id));
-            }
+            ["rm", ref what @ ..] => self.remove(line, what),
             ["wait", seconds] => {
                 let millis: f64 = seconds.parse::<f64>().expect(seconds) * 1000.0;
                 self.now = self.now.after(std::time::Duration::from_millis(millis as u64));
@@ -250,6 +222,49 @@ impl Cluster {
                 self.apply(report.into_iter().collect());
             }
             ["lead"] => self.dirty = Dirty::everything(),
+            _ => self.question(line, words),
+        }
+    }
+
+    /// What goes, and by which way.
+    fn remove(&mut self, line: &str, what: &[&str]) {
+        match *what {
+            ["secret", name] => {
+                let view = self.view();
+                let id = view.secret_named(name).expect(name).id;
+                self.admitted(admit_remove_secret(&view, id));
+            }
+            ["config", name] => {
+                let view = self.view();
+                let id = view.config_named(name).expect(name).id;
+                self.admitted(admit_remove_config(&view, id));
+            }
+            ["net", name] => {
+                let view = self.view();
+                let id = view.network_named(name).expect(name).id;
+                self.admitted(admit_remove_network(&view, id));
+            }
+            ["node", name, ref force @ ..] => {
+                let force = if force == ["force"] { Force::Yes } else { Force::No };
+                let id = self.node_id(name);
+                self.admitted(admit_remove_node(&self.view(), id, force));
+            }
+            [name] if name.contains('.') => {
+                let task = self.find(name).id;
+                self.apply(vec![Change::Remove(Key::Task(task))]);
+            }
+            [name] => {
+                let view = self.view();
+                let service = view.service_named(name).expect(name);
+                self.admitted(admit_remove_service(&view, service.id));
+            }
+            _ => panic!("what is `{line}`?"),
+        }
+    }
+
+    /// The lines that only show something.
+    fn question(&mut self, line: &str, words: &[&str]) {
+        match *words {
             ["show"] => self.show(),
             ["status", name] => self.status(name),
             ["revisions", name] => {

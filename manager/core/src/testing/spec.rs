@@ -82,21 +82,25 @@ fn set(spec: &mut ServiceSpec, key: &str, value: &str) {
         "mode" if value == "dnsrr" => spec.endpoint.mode = EndpointMode::DnsRoundRobin,
         "mode" => spec.mode = mode(value),
         "no-port" => spec.endpoint.ports.clear(),
-        "port" | "host-port" => {
-            let (value, protocol) = match value.strip_suffix("/udp") {
-                Some(value) => (value, Protocol::Udp),
-                None => (value, Protocol::Tcp),
-            };
-            let (published, target) = value.split_once(':').unwrap_or(("0", value));
-            spec.endpoint.ports.push(PortConfig {
-                protocol,
-                published: published.parse().expect(value),
-                target: target.parse().expect(value),
-                mode: if key == "port" { PublishMode::Ingress } else { PublishMode::Host },
-                name: String::new(),
-            });
-        }
+        "port" => spec.endpoint.ports.push(port(value, PublishMode::Ingress)),
+        "host-port" => spec.endpoint.ports.push(port(value, PublishMode::Host)),
         _ => panic!("what is `{key}`?"),
+    }
+}
+
+/// `8080`, `80:8080`, `80:8080/udp`.
+fn port(value: &str, mode: PublishMode) -> PortConfig {
+    let (value, protocol) = match value.strip_suffix("/udp") {
+        Some(value) => (value, Protocol::Udp),
+        None => (value, Protocol::Tcp),
+    };
+    let (published, target) = value.split_once(':').unwrap_or(("0", value));
+    PortConfig {
+        protocol,
+        published: published.parse().expect(value),
+        target: target.parse().expect(value),
+        mode,
+        name: String::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod enforcer;
 mod everywhere;
+mod fitting;
 mod global_updates;
 mod globals;
 mod history;

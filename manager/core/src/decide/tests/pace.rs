@@ -1065,3 +1065,30 @@ fn a_global_service_is_updated_at_the_same_pace_but_for_paused_nodes() {
         "#]],
     );
 }
+
+#[test]
+fn a_global_services_old_task_stays_until_the_new_one_runs_though_the_update_is_over() {
+    check(
+        "node n1
+         svc all mode=global update.order=start-first
+         run
+         update all image=web:2
+         decide
+         compat swarm
+         update all label=x
+         decide
+         show
+         status all
+         run
+         show",
+        expect![[r#"
+            all.n1 running n1
+            all.n1 assigned n1
+            --
+            all: completed 1 "update completed"
+            all.n1 shutdown n1 desired=shutdown
+            all.n1 running n1
+            --
+        "#]],
+    );
+}
