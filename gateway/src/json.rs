@@ -39,10 +39,11 @@ pub(crate) struct Meta {
     updated_at: String,
 }
 
+/// A number as Docker writes that of an object's version and of a job's iteration.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Version {
-    index: u64,
+pub(crate) struct Version {
+    pub(crate) index: u64,
 }
 
 impl From<&skep_api::Meta> for Meta {

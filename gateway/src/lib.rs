@@ -14,6 +14,7 @@ mod api;
 mod config;
 mod failure;
 mod filters;
+mod generic;
 mod image;
 mod json;
 mod later;

@@ -9,6 +9,7 @@ use skep_wire::pb;
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::filters::{Filters, Params, passes};
+use crate::generic::{self, GenericResource};
 use crate::json::{Json, Map, Meta, is_zero};
 
 /// `GET /nodes`
@@ -114,6 +115,8 @@ struct Resources {
     nano_cpus: u64,
     #[serde(skip_serializing_if = "is_zero")]
     memory_bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    generic_resources: Vec<GenericResource>,
 }
 
 #[derive(Serialize)]
@@ -173,6 +176,7 @@ impl Node {
                 resources: Resources {
                     nano_cpus: description.cpus.0,
                     memory_bytes: description.memory.0,
+                    generic_resources: generic::held(&description.generic),
                 },
                 engine: Engine {
                     engine_version: description.engine_version.clone(),
@@ -207,8 +211,10 @@ const fn reachability(state: NodeState) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
-    use skep_api::{Bytes, Id, NanoCpus, NodeDescription, NodeSpec, NodeStatus, Time};
+    use skep_api::{Bytes, Generic, Id, NanoCpus, NodeDescription, NodeSpec, NodeStatus, Time};
 
     use super::*;
 
@@ -229,6 +235,7 @@ mod tests {
                 cpus: NanoCpus(2_000_000_000),
                 memory: Bytes(25_276_514_304),
                 engine_version: "0.1.0".to_owned(),
+                generic: BTreeMap::from([("gpu".to_owned(), Generic::Count(2))]),
                 ..Default::default()
             },
             status: NodeStatus {
@@ -248,7 +255,11 @@ mod tests {
             "Description": {
                 "Hostname": "node1",
                 "Platform": { "Architecture": "x86_64", "OS": "linux" },
-                "Resources": { "NanoCPUs": 2_000_000_000, "MemoryBytes": 25_276_514_304_u64 },
+                "Resources": {
+                    "NanoCPUs": 2_000_000_000,
+                    "MemoryBytes": 25_276_514_304_u64,
+                    "GenericResources": [{ "DiscreteResourceSpec": { "Kind": "gpu", "Value": 2 } }]
+                },
                 "Engine": { "EngineVersion": "0.1.0" },
                 "TLSInfo": {}
             },

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use skep_api::ClusterSpec;
+use skep_api::{ClusterSpec, Compat};
 use skep_wire::pb;
 
 use crate::api::Api;
@@ -14,6 +14,8 @@ use crate::service::required;
 
 /// The port of the traffic between tasks on different nodes.
 const DATA_PATH_PORT: u32 = 7946;
+/// The label of a swarm that behaves like Docker's to the letter.
+const COMPAT_LABEL: &str = "skep.compat";
 
 /// `GET /swarm`
 pub(crate) async fn inspect(State(api): State<Api>) -> Result<impl IntoResponse, Failure> {
@@ -23,9 +25,13 @@ pub(crate) async fn inspect(State(api): State<Api>) -> Result<impl IntoResponse,
 }
 
 async fn cluster(api: &Api) -> Result<Cluster, Failure> {
+    Ok(Cluster::from(&stored(api).await?))
+}
+
+/// The swarm as it is stored.
+pub(crate) async fn stored(api: &Api) -> Result<skep_api::Cluster, Failure> {
     let answer = api.control().get_cluster(pb::GetClusterRequest {}).await?.into_inner();
-    let cluster: skep_api::Cluster = required("GetClusterResponse.cluster", answer.cluster)?;
-    Ok(Cluster::from(&cluster))
+    required("GetClusterResponse.cluster", answer.cluster)
 }
 
 #[derive(Serialize)]
@@ -133,7 +139,7 @@ impl From<&ClusterSpec> for Spec {
     fn from(spec: &ClusterSpec) -> Self {
         Self {
             name: "default",
-            labels: Map::new(),
+            labels: compat_label(spec.compat),
             orchestration: Orchestration { task_history_retention_limit: spec.task_history_limit },
             // Swarm's own numbers where Skep has no such setting: clients expect to see them.
             raft: Raft {
@@ -148,6 +154,15 @@ impl From<&ClusterSpec> for Spec {
             task_defaults: TaskDefaults {},
             encryption_config: EncryptionConfig { auto_lock_managers: false },
         }
+    }
+}
+
+/// Docker's spec has no field for whose behaviour a swarm has, and clients that write back what
+/// they read keep labels. The default needs none.
+fn compat_label(compat: Compat) -> Map {
+    match compat {
+        Compat::Skep => Map::new(),
+        Compat::Swarm => Map::from([(COMPAT_LABEL.to_owned(), compat.name().to_owned())]),
     }
 }
 
@@ -269,5 +284,8 @@ mod tests {
         cluster.spec.default_addr_pool = "10.20.0.0/16".to_owned();
         let shown = serde_json::to_value(Cluster::from(&cluster)).expect("JSON");
         assert_eq!(shown["DefaultAddrPool"], json!(["10.20.0.0/16"]));
+        cluster.spec.compat = Compat::Swarm;
+        let shown = serde_json::to_value(Cluster::from(&cluster)).expect("JSON");
+        assert_eq!(shown["Spec"]["Labels"], json!({ "skep.compat": "swarm" }));
     }
 }

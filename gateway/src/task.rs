@@ -3,13 +3,14 @@
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use serde::Serialize;
-use skep_api::{PublishMode, TaskState};
+use skep_api::{Mode, PublishMode, TaskState};
 use skep_wire::pb;
 
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::filters::{Filters, Params, passes};
-use crate::json::{Json, Map, Meta, is_zero, moment};
+use crate::generic::{self, GenericResource};
+use crate::json::{Json, Map, Meta, Version, is_zero, moment};
 use crate::network::{self, Attachment, Networks};
 use crate::service::{Defaults, Port, TaskSpec, required};
 
@@ -91,6 +92,11 @@ struct Task {
     desired_state: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     networks_attachments: Vec<Attachment>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    generic_resources: Vec<GenericResource>,
+    // Only a task of a job has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_iteration: Option<Version>,
 }
 
 #[derive(Serialize)]
@@ -127,6 +133,7 @@ struct PortStatus {
 impl Task {
     fn new(task: &skep_api::Task, spec: &skep_api::ServiceSpec, networks: &Networks) -> Self {
         let attachment = |address| Attachment::new(networks, address);
+        let is_job = matches!(spec.mode, Mode::ReplicatedJob { .. } | Mode::GlobalJob);
         Self {
             id: task.id.to_string(),
             meta: (&task.meta).into(),
@@ -134,10 +141,13 @@ impl Task {
             spec: TaskSpec::new(&spec.task, Defaults::AsStored),
             service_id: task.service.to_string(),
             slot: task.slot.number(),
-            node_id: task.node.map(|node| node.to_string()).unwrap_or_default(),
+            // A global service's task is meant for its node from the beginning.
+            node_id: task.home().map(|node| node.to_string()).unwrap_or_default(),
             status: Status::from(task),
             desired_state: task.desired.name(),
             networks_attachments: task.addresses.iter().filter_map(attachment).collect(),
+            generic_resources: generic::held(&task.generic),
+            job_iteration: is_job.then_some(Version { index: task.job_iteration }),
         }
     }
 }
@@ -169,8 +179,10 @@ impl From<&skep_api::Task> for Status {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
-    use skep_api::{ExitInfo, Id, PortConfig, ServiceSpec, SpecVersion, TaskStatus, Time};
+    use skep_api::{ExitInfo, Generic, Id, PortConfig, ServiceSpec, SpecVersion, TaskStatus, Time};
 
     use super::*;
 
@@ -251,6 +263,33 @@ mod tests {
         });
         let shown = Task::new(&running(), &spec, &Networks::new());
         assert_eq!(serde_json::to_string(&shown).expect("JSON"), expected.to_string());
+    }
+
+    #[test]
+    fn a_global_task_shows_its_node_and_no_slot_and_a_job_its_iteration() {
+        let mut task = running();
+        task.slot = skep_api::Slot::Node(Id::from_u128(3));
+        task.node = None;
+        let mut spec = ServiceSpec { mode: Mode::Global, ..Default::default() };
+        let shown = |task: &skep_api::Task, spec: &ServiceSpec| {
+            serde_json::to_value(Task::new(task, spec, &Networks::new())).expect("JSON")
+        };
+        let global = shown(&task, &spec);
+        assert_eq!(global.get("Slot"), None);
+        assert_eq!(global["NodeID"], "0000000000000000000000003");
+        assert_eq!(global.get("JobIteration"), None);
+
+        spec.mode = Mode::ReplicatedJob { max_concurrent: 1, total_completions: 2 };
+        task.slot = skep_api::Slot::Number(0);
+        task.job_iteration = 2;
+        task.generic = BTreeMap::from([("gpu".to_owned(), Generic::Count(1))]);
+        let job = shown(&task, &spec);
+        assert_eq!(job.get("Slot"), None, "Docker leaves the first slot of a job out too");
+        assert_eq!(job["JobIteration"], json!({ "Index": 2 }));
+        let generic = json!([{ "DiscreteResourceSpec": { "Kind": "gpu", "Value": 1 } }]);
+        assert_eq!(job["GenericResources"], generic);
+        task.job_iteration = 0;
+        assert_eq!(shown(&task, &spec)["JobIteration"], json!({ "Index": 0 }));
     }
 
     #[test]

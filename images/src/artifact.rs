@@ -8,10 +8,10 @@ use oci_distribution::manifest::{
     IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
 use serde::{Deserialize, Serialize};
-use skep_api::{Bytes, Digest};
+use skep_api::{Bytes, Digest, Workload};
 
 use crate::NotRunnable;
-use crate::component::{Findings, entry_of};
+use crate::component::{Findings, entry_of, kind_of};
 use crate::name::excerpt;
 
 /// The largest manifest: what registries and Docker take.
@@ -21,6 +21,8 @@ pub(crate) const CONFIG_MAX: Bytes = Bytes::mib(1);
 /// The largest component. It is compiled in memory, on devices with some hundred MB of it.
 pub(crate) const COMPONENT_MAX: Bytes = Bytes::mib(256);
 
+/// The `os` of every image in the store.
+pub(crate) const PLATFORM: &str = "wasip2";
 /// The media type of the config.
 const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 /// The media type of the one layer.
@@ -61,7 +63,7 @@ pub(crate) fn write(component: Blob, findings: &Findings) -> (Vec<u8>, Vec<u8>) 
     });
     let config = to_json(&Config {
         architecture: "wasm".to_owned(),
-        os: "wasip2".to_owned(),
+        os: PLATFORM.to_owned(),
         layer_digests: vec![component.digest.to_string()],
         component: Some(ConfigComponent {
             exports: findings.exports.clone(),
@@ -112,9 +114,24 @@ pub(crate) fn read_manifest(bytes: &[u8], announced: &str) -> Result<Layout, Not
     Ok(Layout { config: read_blob(&config)?, component: read_blob(layer)? })
 }
 
-/// Reads a config and gives the imports that it admits to. They are not to be trusted, but what
-/// they already rule out needs no download.
-pub(crate) fn read_config(bytes: &[u8], component: Digest) -> Result<Vec<String>, NotRunnable> {
+/// What a config says of its component. It is not to be trusted, but what it already rules out
+/// needs no download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Claims {
+    /// What the component would be; none if the config lists no exports.
+    pub(crate) fn workload(&self) -> Option<Workload> {
+        let kind = kind_of(&self.exports)?;
+        Some(Workload { kind, platform: PLATFORM.to_owned() })
+    }
+}
+
+/// Reads a config.
+pub(crate) fn read_config(bytes: &[u8], component: Digest) -> Result<Claims, NotRunnable> {
     let config: Config = serde_json::from_slice(bytes)
         .map_err(|error| NotRunnable::Config(excerpt(&error.to_string())))?;
     let refuse = |reason: String| Err(NotRunnable::Config(reason));
@@ -125,14 +142,18 @@ pub(crate) fn read_config(bytes: &[u8], component: Digest) -> Result<Vec<String>
         ));
     }
     match config.os.as_str() {
-        "wasip2" => {}
+        PLATFORM => {}
         "wasip1" => return Err(NotRunnable::CoreModule),
-        other => return refuse(format!("its os is `{}`, not `wasip2`", excerpt(other))),
+        other => return refuse(format!("its os is `{}`, not `{PLATFORM}`", excerpt(other))),
     }
     if config.layer_digests != [component.to_string()] {
         return refuse("its `layerDigests` is not the layer of the manifest".to_owned());
     }
-    Ok(config.component.map(|component| component.imports).unwrap_or_default())
+    let (imports, exports) = config
+        .component
+        .map(|component| (component.imports, component.exports))
+        .unwrap_or_default();
+    Ok(Claims { imports, exports })
 }
 
 fn refuse_index(entries: &[Descriptor]) -> NotRunnable {
@@ -273,8 +294,23 @@ mod tests {
         );
         let layout = read_manifest(manifest.to_string().as_bytes(), "").expect("ours");
         assert_eq!(layout.component, COMPONENT);
-        let imports = read_config(&config_bytes, COMPONENT.digest).expect("ours");
-        assert_eq!(imports, ["wasi:http/types@0.2.3"]);
+        let claims = read_config(&config_bytes, COMPONENT.digest).expect("ours");
+        assert_eq!(claims.imports, ["wasi:http/types@0.2.3"]);
+        let http = Workload { kind: WorkloadKind::Http, platform: "wasip2".to_owned() };
+        assert_eq!(claims.workload(), Some(http));
+    }
+
+    #[test]
+    fn a_config_without_exports_does_not_tell_what_a_component_is() {
+        let (_, mut config, _) = written();
+        for exports in [json!([]), json!(["my:own/thing@1.0.0"])] {
+            *config.pointer_mut("/component/exports").expect("there") = exports;
+            let claims = read_config(config.to_string().as_bytes(), COMPONENT.digest);
+            assert_eq!(claims.expect("readable").workload(), None);
+        }
+        config.as_object_mut().expect("an object").remove("component");
+        let claims = read_config(config.to_string().as_bytes(), COMPONENT.digest);
+        assert_eq!(claims.expect("readable").workload(), None);
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) fn entry_of(kind: WorkloadKind, exports: &[String]) -> Option<&str> {
 }
 
 /// A component that exports both is served: a handler is no program that ends.
-fn kind_of(exports: &[String]) -> Option<WorkloadKind> {
+pub(crate) fn kind_of(exports: &[String]) -> Option<WorkloadKind> {
     [WorkloadKind::Http, WorkloadKind::Command]
         .into_iter()
         .find(|kind| entry_of(*kind, exports).is_some())

@@ -11,9 +11,10 @@ use std::path::Path;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use skep_api::{Bytes, Digest, ImageInfo, WorkloadKind};
+use skep_api::{Bytes, Digest, ImageInfo, Workload, WorkloadKind};
 
 use crate::ImageError;
+use crate::artifact::PLATFORM;
 use crate::blobs::sync_dir;
 
 const FILE: &str = "images.json";
@@ -144,6 +145,12 @@ impl Index {
             exports: image.exports.clone(),
             created_secs: image.created_secs,
         })
+    }
+
+    /// What an image is: what was found in its component.
+    pub(crate) fn workload(&self, digest: Digest) -> Option<Workload> {
+        let kind = self.images.get(&Key(digest))?.kind;
+        Some(Workload { kind, platform: PLATFORM.to_owned() })
     }
 
     /// Whether an image needs that blob.

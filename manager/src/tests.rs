@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use skep_api::{
     ErrorKind, Id, Node, NodeDescription, NodeState, Result, SecretBytes, ServiceSpec, TaskState,
-    TaskStatus,
+    TaskStatus, Workload, WorkloadKind,
 };
 use skep_manager_core::View;
 use skep_wire::pb;
@@ -18,6 +18,9 @@ use skep_wire::pb::dispatcher_client::DispatcherClient;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 use tonic::{Code, Status, Streaming};
+
+mod nodes;
+mod services;
 
 use crate::{Genesis, Manager, ManagerConfig, ResolveImage, ResolvedImage};
 
@@ -31,8 +34,15 @@ impl ResolveImage for Pins {
         match image {
             "redis:6.0" => Err(skep_api::Error::invalid("`redis:6.0` is a Linux container")),
             "gone" => Err(skep_api::Error::not_found("No such image: gone")),
-            _ => Ok(ResolvedImage { pinned: format!("{image}@sha256:{}", "a".repeat(64)) }),
+            _ => Ok(ResolvedImage {
+                pinned: format!("{image}@sha256:{}", "a".repeat(64)),
+                workload: self.known(image),
+            }),
         }
+    }
+
+    fn known(&self, _: &str) -> Option<Workload> {
+        Some(Workload { kind: WorkloadKind::Http, platform: "wasip2".to_owned() })
     }
 }
 
@@ -49,9 +59,13 @@ fn description() -> NodeDescription {
         hostname: "n1".to_owned(),
         cpus: skep_api::NanoCpus(4_000_000_000),
         memory: skep_api::Bytes::mib(1024),
+        platforms: BTreeSet::from(["wasip2".to_owned()]),
         ..NodeDescription::default()
     }
 }
+
+/// A session's id and its messages.
+type Session = (String, Streaming<pb::SessionMessage>);
 
 struct World {
     dir: TempDir,
@@ -86,11 +100,13 @@ impl World {
         DispatcherClient::new(self.channel.clone())
     }
 
-    async fn session(
-        &self,
-    ) -> std::result::Result<(String, Streaming<pb::SessionMessage>), Status> {
+    async fn session(&self) -> std::result::Result<Session, Status> {
+        self.session_of(node()).await
+    }
+
+    async fn session_of(&self, node: Id<Node>) -> std::result::Result<Session, Status> {
         let request = pb::SessionRequest {
-            node_id: node().to_string(),
+            node_id: node.to_string(),
             description: Some((&description()).into()),
         };
         let mut messages = self.dispatcher().session(request).await?.into_inner();
@@ -138,7 +154,7 @@ fn spec(name: &str, replicas: u64) -> ServiceSpec {
 }
 
 async fn create(world: &World, spec: &ServiceSpec) -> pb::CreateServiceResponse {
-    let request = pb::CreateServiceRequest { spec: Some(spec.into()) };
+    let request = pb::CreateServiceRequest { spec: Some(spec.into()), ..Default::default() };
     world.control().create_service(request).await.expect("created").into_inner()
 }
 
@@ -318,7 +334,7 @@ async fn images_are_pinned_refused_or_warned_about() {
 
     let mut bad = spec("cache", 1);
     bad.task.component.image = "redis:6.0".to_owned();
-    let request = pb::CreateServiceRequest { spec: Some((&bad).into()) };
+    let request = pb::CreateServiceRequest { spec: Some((&bad).into()), ..Default::default() };
     let refused = world.control().create_service(request).await.expect_err("refused");
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(world.manager.view().service_named("cache").is_none());
@@ -334,7 +350,7 @@ async fn images_are_pinned_refused_or_warned_about() {
             id: "web".to_owned(),
             version,
             spec: Some((&spec).into()),
-            rollback: false,
+            ..Default::default()
         }
     };
     let read = stored().1;
@@ -392,50 +408,6 @@ async fn a_stack_is_one_request_and_one_entry() {
     let removed = pb::RemoveStackRequest { stack: "todo".to_owned() };
     world.control().remove_stack(removed).await.expect("removed");
     assert_eq!(world.manager.view().services().count(), 0);
-    world.manager.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_second_session_ends_the_first_and_a_report_of_an_unknown_task_is_ignored() {
-    let world = World::new().await;
-    let (first, mut messages) = world.session().await.expect("a session");
-    let (second, _second) = world.session().await.expect("a session");
-    let end = messages.message().await.expect_err("ended");
-    assert_eq!(end.message(), "session invalid");
-    let beat = |session: &str| pb::HeartbeatRequest { session_id: session.to_owned() };
-    let late = world.dispatcher().heartbeat(beat(&first)).await.expect_err("invalid");
-    assert_eq!((late.code(), late.message()), (Code::InvalidArgument, "session invalid"));
-    let period = world.dispatcher().heartbeat(beat(&second)).await.expect("alive").into_inner();
-    assert!((900_000_000..=1_100_000_000).contains(&period.period_ns));
-
-    create(&world, &spec("web", 1)).await;
-    world.wait_for("task", |view| view.tasks().count() == 1).await;
-    let report = |task: String| pb::UpdateTaskStatusRequest {
-        session_id: second.clone(),
-        reports: vec![pb::TaskReport {
-            task,
-            status: Some((&TaskStatus { state: TaskState::Running, ..Default::default() }).into()),
-            seen_at: 0,
-        }],
-    };
-    let unknown = Id::<skep_api::Task>::from_u128(99).to_string();
-    world.dispatcher().update_task_status(report(unknown)).await.expect("ignored");
-    world.manager.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_node_that_stops_beating_is_down_and_comes_back() {
-    let cluster =
-        skep_api::ClusterSpec { heartbeat_period: Duration::from_millis(50), ..Default::default() };
-    let world = World::with(Genesis { cluster, ..Genesis::default() }).await;
-    let state = |view: &View| view.node(node()).map(|n| n.status.state);
-    let (session, _messages) = world.session().await.expect("a session");
-    world.wait_for("down node", |view| state(view) == Some(NodeState::Down)).await;
-    let beat = pb::HeartbeatRequest { session_id: session };
-    let late = world.dispatcher().heartbeat(beat).await.expect_err("down");
-    assert_eq!(late.message(), "node not registered");
-    let (_session, _messages) = world.session().await.expect("a session");
-    assert_eq!(state(&world.manager.view()), Some(NodeState::Ready));
     world.manager.shutdown().await;
 }
 

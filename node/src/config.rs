@@ -1,9 +1,10 @@
 //! What a node is started with.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use skep_api::Bytes;
+use skep_api::{Bytes, Generic};
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct NodeConfig {
     pub insecure_registries: Vec<String>,
     /// Further CAs to trust registries by.
     pub registry_cas: Vec<PathBuf>,
+    /// What it has besides CPUs and memory; [`crate::generic_resources`] reads it.
+    pub generic_resources: BTreeMap<String, Generic>,
 }
 
 impl NodeConfig {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use futures_util::Stream;
-use skep_api::{Digest, Error, ImageInfo, Result, SecretBytes};
+use skep_api::{Digest, Error, ImageInfo, Result, SecretBytes, Workload};
 use skep_images::{Auth, ImageError, ImageStore, Progress, ProgressStep, Transfer};
 use skep_manager::{ResolveImage, ResolvedImage};
 use skep_wire::{pb, to_status};
@@ -108,6 +108,10 @@ impl ResolveImage for Resolver {
     async fn resolve(&self, image: &str, auth: Option<&SecretBytes>) -> Result<ResolvedImage> {
         let auth = self::auth(auth.map(|auth| auth.expose().to_vec()))?;
         let resolved = self.images.resolve(image, &auth).await?;
-        Ok(ResolvedImage { pinned: resolved.pinned })
+        Ok(ResolvedImage { pinned: resolved.pinned, workload: resolved.workload })
+    }
+
+    fn known(&self, image: &str) -> Option<Workload> {
+        self.images.workload(image)
     }
 }

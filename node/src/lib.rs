@@ -7,6 +7,7 @@
 mod config;
 mod control;
 mod folder;
+mod generic;
 mod images;
 mod listen;
 mod memory;
@@ -17,4 +18,5 @@ mod system;
 mod tls;
 
 pub use config::{Listen, NodeConfig, TlsFiles, default_data_root, default_socket};
+pub use generic::generic_resources;
 pub use run::{run, stop_signal};

@@ -48,7 +48,7 @@ struct Active {
 impl Swarm {
     /// Goes on where the node was when it stopped.
     pub(crate) async fn start(machine: Machine, routes: Routes) -> Result<Arc<Self>> {
-        let description = system::describe(machine.config.node_name.as_deref());
+        let description = system::describe(&machine.config);
         let identity = machine.folder.identity()?;
         let listening = OnceLock::new();
         let swarm =

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixDatagram;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use skep_api::{Bytes, NanoCpus, NodeDescription};
 
+use crate::config::NodeConfig;
+
 /// One running instance takes about six memory maps: below this, a node holds fewer than ten
 /// thousand.
 const MAP_COUNT_WANTED: u64 = 65_530;
@@ -15,8 +17,9 @@ const MEMLOCK_WANTED: u64 = 1 << 20;
 /// The components that the runtime runs, as OCI images name them.
 const PLATFORMS: [&str; 1] = ["wasip2"];
 
-/// What the node says of itself.
-pub(crate) fn describe(name: Option<&str>) -> NodeDescription {
+/// What the node says of itself. What it has compiled is said with every session.
+pub(crate) fn describe(config: &NodeConfig) -> NodeDescription {
+    let name = config.node_name.as_deref();
     let uname = rustix::system::uname();
     let text = |value: &std::ffi::CStr| value.to_string_lossy().into_owned();
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
@@ -29,7 +32,7 @@ pub(crate) fn describe(name: Option<&str>) -> NodeDescription {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         engine_labels: Default::default(),
         lowest_port: lowest_port(),
-        generic: Default::default(),
+        generic: config.generic_resources.clone(),
         platforms: PLATFORMS.map(str::to_owned).into(),
         compiled: Default::default(),
     }

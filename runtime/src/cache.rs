@@ -59,6 +59,19 @@ impl CodeCache {
         }
     }
 
+    /// Whether there is an entry of a component, sound or not.
+    pub(crate) fn has(&self, component: &Digest) -> bool {
+        self.path(component).exists()
+    }
+
+    /// The same of all engines' entries in a folder that no cache was opened on: as a rule there is
+    /// one engine's, that of this version.
+    pub(crate) fn any_has(cache_dir: &Path, component: &Digest) -> bool {
+        let folders = fs::read_dir(cache_dir).into_iter().flatten().flatten();
+        let mut folders = folders.map(|entry| entry.path()).filter(|path| is_fingerprint(path));
+        folders.any(|dir| entry_path(&dir, component).exists())
+    }
+
     /// Keeps a component's code, and says where.
     pub(crate) fn store(&self, component: &Digest, code: &[u8]) -> io::Result<PathBuf> {
         let path = self.path(component);
@@ -82,7 +95,7 @@ impl CodeCache {
     }
 
     fn path(&self, component: &Digest) -> PathBuf {
-        self.dir.join(component.hex()).with_extension(EXTENSION)
+        entry_path(&self.dir, component)
     }
 
     fn trailer(&self, len: u64, digest: &[u8]) -> Vec<u8> {
@@ -129,6 +142,10 @@ impl CodeCache {
     }
 }
 
+fn entry_path(dir: &Path, component: &Digest) -> PathBuf {
+    dir.join(component.hex()).with_extension(EXTENSION)
+}
+
 fn sha256(mut from: impl Read) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -162,6 +179,17 @@ mod tests {
         let newer = CodeCache::open(dir.path(), 2);
         assert_eq!(newer.find(&COMPONENT), None);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_kept_is_known_before_any_engine_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!CodeCache::any_has(&dir.path().join("nowhere"), &COMPONENT));
+        let cache = CodeCache::open(dir.path(), 1);
+        assert!(!cache.has(&COMPONENT) && !CodeCache::any_has(dir.path(), &COMPONENT));
+        cache.store(&COMPONENT, b"code").unwrap();
+        assert!(cache.has(&COMPONENT) && CodeCache::any_has(dir.path(), &COMPONENT));
+        assert!(!CodeCache::any_has(dir.path(), &Digest([8; 32])));
     }
 
     #[test]

@@ -73,6 +73,15 @@ impl Runtime {
         result
     }
 
+    /// Whether compiled code of that component is kept; whether it is sound is seen when it is
+    /// loaded. Makes no engine: before the first component nobody needs one.
+    pub fn has_code(&self, component: &Digest) -> bool {
+        match self.0.cache.get() {
+            Some(cache) => cache.has(component),
+            None => CodeCache::any_has(&self.0.config.cache_dir, component),
+        }
+    }
+
     /// Starts a component with everything it may touch. Must be called inside a tokio runtime, on
     /// which the guest then runs.
     pub fn start(&self, component: &Component, plan: Plan) -> Result<Sandbox, StartError> {

@@ -2,8 +2,10 @@
 //!
 //! While a session lives it beats, takes assignments in, and sends reports, one request at a time.
 //! Whatever of these fails ends the session, and another is opened, later each time up to a limit.
-//! Tasks run on meanwhile; what became of them is told when managers are back.
+//! Tasks run on meanwhile; what became of them is told when managers are back. A node that could
+//! not open another session is cut off, and decides by itself about tasks that fail.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,10 +14,12 @@ use std::time::Duration;
 use skep_api::{Assignments, Id, Node, NodeDescription};
 use skep_wire::pb::dispatcher_client::DispatcherClient;
 use skep_wire::{ANSWER_BYTES_MAX, WireError, from_status, pb};
-use tokio::sync::mpsc;
+use skep_worker_core::Contact;
+use tokio::sync::{mpsc, watch};
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
+use crate::engine::Engine;
 use crate::reports::Reports;
 
 /// How long an answer may take. Swarm's number; what takes longer is not there.
@@ -27,14 +31,24 @@ const BACKOFF_MAX: Duration = Duration::from_secs(8);
 const HEARTBEAT_PERIOD_MIN: Duration = Duration::from_millis(10);
 
 /// A node's side of the session.
-pub(crate) struct Agent {
+pub(crate) struct Agent<E> {
     client: DispatcherClient<Channel>,
     node: Id<Node>,
     description: NodeDescription,
-    reports: Arc<Reports>,
-    assignments: mpsc::Sender<Assignments>,
+    engine: Arc<E>,
+    ends: Ends,
     /// Tries since the last session that worked.
     tries: AtomicU32,
+}
+
+/// What leads from the agent to the loop that runs tasks, and back.
+pub(crate) struct Ends {
+    /// What is to be told.
+    pub(crate) reports: Arc<Reports>,
+    /// Where assignments go.
+    pub(crate) assignments: mpsc::Sender<Assignments>,
+    /// Whether managers can be reached.
+    pub(crate) contact: watch::Sender<Contact>,
 }
 
 /// Why a session ended.
@@ -56,17 +70,30 @@ enum SessionError {
     Stopping,
 }
 
-impl Agent {
-    /// An agent that sends the assignments it is given to `assignments`.
+impl SessionError {
+    /// Whether managers can't be reached: who says that it does not know this node is there.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::Refused(status) => !matches!(
+                status.code(),
+                Code::NotFound | Code::PermissionDenied | Code::Unauthenticated
+            ),
+            _ => true,
+        }
+    }
+}
+
+impl<E: Engine> Agent<E> {
+    /// An agent of a node that says that of itself, and what it has compiled.
     pub(crate) fn new(
         channel: Channel,
         node: Id<Node>,
         description: NodeDescription,
-        reports: Arc<Reports>,
-        assignments: mpsc::Sender<Assignments>,
+        engine: Arc<E>,
+        ends: Ends,
     ) -> Self {
         let client = DispatcherClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Self { client, node, description, reports, assignments, tries: AtomicU32::new(0) }
+        Self { client, node, description, engine, ends, tries: AtomicU32::new(0) }
     }
 
     /// Keeps a session open for as long as it is polled.
@@ -75,6 +102,13 @@ impl Agent {
             let Err(error) = self.session().await;
             let tries = self.tries.fetch_add(1, Ordering::Relaxed);
             let pause = backoff(tries);
+            // The end of a session alone says little: the next may open at once.
+            if tries > 0 {
+                self.set_contact(match error.is_silence() {
+                    true => Contact::CutOff,
+                    false => Contact::Managed,
+                });
+            }
             // The first failure is news; that it goes on is not.
             if tries == 0 {
                 tracing::warn!(%error, "no session with a manager");
@@ -87,10 +121,11 @@ impl Agent {
 
     async fn session(&self) -> Result<Infallible, SessionError> {
         // What the session before sent last may be lost with it.
-        self.reports.lost();
+        self.ends.reports.lost();
+        let description = self.describe().await;
         let request = pb::SessionRequest {
             node_id: self.node.to_string(),
-            description: Some((&self.description).into()),
+            description: Some((&description).into()),
         };
         let mut messages = answer(self.client.clone().session(request)).await?;
         let first = answer_in_time(messages.message()).await?.ok_or(SessionError::Closed)?;
@@ -104,6 +139,21 @@ impl Agent {
             self.send_reports(&id),
         )?;
         Ok(never)
+    }
+
+    /// What the node says of itself now.
+    async fn describe(&self) -> NodeDescription {
+        let engine = self.engine.clone();
+        let compiled = tokio::task::spawn_blocking(move || engine.compiled()).await;
+        let compiled = compiled.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "what is compiled here is not known");
+            BTreeSet::new()
+        });
+        NodeDescription { compiled, ..self.description.clone() }
+    }
+
+    fn set_contact(&self, contact: Contact) {
+        self.ends.contact.send_if_modified(|known| std::mem::replace(known, contact) != contact);
     }
 
     async fn beat(&self, session: &str) -> Result<Infallible, SessionError> {
@@ -134,21 +184,22 @@ impl Agent {
             }
             last = Some(message.results_in);
             let assignments = message.try_into().map_err(SessionError::Message)?;
-            let taken = self.assignments.send(assignments).await;
+            let taken = self.ends.assignments.send(assignments).await;
             taken.map_err(|_| SessionError::Stopping)?;
             self.tries.store(0, Ordering::Relaxed);
+            self.set_contact(Contact::Managed);
         }
     }
 
     async fn send_reports(&self, session: &str) -> Result<Infallible, SessionError> {
         loop {
-            let reports = self.reports.next().await;
+            let reports = self.ends.reports.next().await;
             let request = pb::UpdateTaskStatusRequest {
                 session_id: session.to_owned(),
                 reports: reports.iter().map(Into::into).collect(),
             };
             answer(self.client.clone().update_task_status(request)).await?;
-            self.reports.arrived();
+            self.ends.reports.arrived();
         }
     }
 }

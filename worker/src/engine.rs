@@ -1,21 +1,29 @@
 //! What runs tasks, as the supervisor sees it: the image store and the runtime, or a fake in tests.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use skep_api::{Assignment, Error, SecretBytes, WorkloadKind};
+use skep_api::{Assignment, Digest, Error, SecretBytes, WorkloadKind};
 use skep_images::{Auth, ImageStore, LocalComponent, Silent};
 use skep_runtime::{Component, Outcome, Plan, Runtime, Sandbox};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use std::sync::Arc;
+/// How many images a node says that it has compiled: managers keep it of every node, and prefer such
+/// nodes among equals only.
+const COMPILED_MAX: usize = 64;
 
 /// Makes tasks ready.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync + 'static {
     /// Has the component of a task at hand: fetched, checked and compiled.
     async fn prepare(&self, task: &Assignment) -> Result<Box<dyn Ready>, Error>;
+
+    /// The images whose compiled code is here, the most recent [`COMPILED_MAX`] of them. Blocks.
+    fn compiled(&self) -> BTreeSet<Digest>;
 }
 
 /// A component at hand.
@@ -57,6 +65,13 @@ impl Engine for Sandboxes {
         let local = self.component(&task.grant.image, task.registry_auth.as_ref()).await?;
         let component = self.runtime.prepare(local.digest, &local.path).await?;
         Ok(Box::new(Compiled { runtime: self.runtime.clone(), component }))
+    }
+
+    fn compiled(&self) -> BTreeSet<Digest> {
+        let mut images = self.images.list();
+        images.sort_by_key(|image| Reverse((image.created_secs, image.digest)));
+        let held = images.iter().filter(|image| self.runtime.has_code(&image.component));
+        held.take(COMPILED_MAX).map(|image| image.digest).collect()
     }
 }
 

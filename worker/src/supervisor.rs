@@ -15,8 +15,8 @@ use skep_api::{
     TaskStatus, Time, WorkloadKind,
 };
 use skep_runtime::{Outcome, Plan, PlanDir, PlanFile};
-use skep_worker_core::{Cause, Ending, Observed, Run, Step, WantedSet, step};
-use tokio::sync::{Semaphore, mpsc};
+use skep_worker_core::{Cause, Contact, Ending, Observed, Run, Step, WantedSet, step};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -45,6 +45,8 @@ pub(crate) struct Parts<E> {
     pub(crate) volumes: Volumes,
     pub(crate) logs: Logs,
     pub(crate) reports: Arc<Reports>,
+    /// Whether managers can be reached.
+    pub(crate) contact: watch::Receiver<Contact>,
     /// How many tasks run, for whoever asks.
     pub(crate) running: Arc<AtomicUsize>,
 }
@@ -115,6 +117,7 @@ impl<E: Engine> Supervisor<E> {
                 () = stop.cancelled() => break,
                 Some(message) = assignments.recv() => self.assigned(message).await,
                 Some(event) = self.events.recv() => self.happened(event),
+                Ok(()) = self.parts.contact.changed() => self.contact_changed(),
                 () = sleep_until(wake_at) => self.woken().await,
             }
             let reports = std::mem::take(&mut self.outbox);
@@ -134,7 +137,8 @@ impl<E: Engine> Supervisor<E> {
         }
         for id in &affected.tasks {
             if let Some(task) = self.wanted.task(*id) {
-                self.tasks.entry(*id).or_insert_with(|| Entry::new(task));
+                let contact = *self.parts.contact.borrow();
+                self.tasks.entry(*id).or_insert_with(|| Entry::new(task, contact));
                 self.parts.logs.know(*id, task.service);
             }
             self.advance(*id);
@@ -146,6 +150,18 @@ impl<E: Engine> Supervisor<E> {
         if affected.ports {
             let troubles = self.parts.publisher.set(self.wanted.ports().cloned()).await;
             self.ports_tried(troubles);
+        }
+    }
+
+    /// Managers can't be reached any more, or can be again: who decides about tasks that fail.
+    fn contact_changed(&mut self) {
+        let contact = *self.parts.contact.borrow_and_update();
+        tracing::debug!(?contact, "contact with managers changed");
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            if let Some(entry) = self.tasks.get_mut(&id) {
+                entry.seen.contact = contact;
+                self.advance(id);
+            }
         }
     }
 
@@ -162,7 +178,9 @@ impl<E: Engine> Supervisor<E> {
         for task in self.wanted.tasks() {
             let Some(entry) = self.tasks.get(&task.task) else { continue };
             let status = &entry.seen.status;
-            let is_same = TaskStatus { at: task.status.at, ..status.clone() } == task.status;
+            // Those two are the store's to stamp.
+            let TaskStatus { at, started_at, .. } = task.status;
+            let is_same = TaskStatus { at, started_at, ..status.clone() } == task.status;
             if !is_same && status.state >= task.status.state {
                 let report = report(task.task, status);
                 self.outbox.entry(task.task).or_insert(report);
@@ -373,8 +391,8 @@ impl<E: Engine> Supervisor<E> {
 }
 
 impl Entry {
-    fn new(task: &Assignment) -> Self {
-        let seen = Observed::new(task);
+    fn new(task: &Assignment, contact: Contact) -> Self {
+        let seen = Observed { contact, ..Observed::new(task) };
         Self { seen, prepared: None, running: None, waiter: None }
     }
 }

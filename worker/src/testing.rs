@@ -2,13 +2,13 @@
 
 mod managers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use skep_api::{Assignment, Error, WorkloadKind};
+use skep_api::{Assignment, Digest, Error, WorkloadKind};
 use skep_runtime::{Outcome, Plan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
@@ -82,6 +82,8 @@ pub(crate) struct FakeEngine {
     pub(crate) hold: Mutex<Option<Arc<Notify>>>,
     /// The runs so far, in the order they started.
     pub(crate) runs: Arc<Mutex<Vec<Arc<FakeRun>>>>,
+    /// The images that are compiled.
+    pub(crate) compiled: Mutex<BTreeSet<Digest>>,
 }
 
 /// The test's side of a fake engine is its own: the worker has this one.
@@ -100,6 +102,10 @@ impl Engine for Shared {
             Some(error) => Err(error.clone()),
             None => Ok(Box::new(FakeReady(self.0.runs.clone()))),
         }
+    }
+
+    fn compiled(&self) -> BTreeSet<Digest> {
+        self.0.compiled.lock().expect("lock").clone()
     }
 }
 

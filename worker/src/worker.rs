@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use skep_api::{Bytes, Error, Id, Node, NodeDescription};
 use skep_images::ImageStore;
 use skep_runtime::Runtime;
-use tokio::sync::mpsc;
+use skep_worker_core::Contact;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Ends};
 use crate::engine::{Engine, Sandboxes};
 use crate::fabric::Fabric;
 use crate::logs::Logs;
@@ -77,14 +78,18 @@ impl Worker {
         let reports = Arc::new(Reports::default());
         let fabric = Fabric::new(node);
         let (sender, assignments) = mpsc::channel(ASSIGNMENTS_MAX);
-        let agent = Agent::new(channel, node, config.description, reports.clone(), sender);
+        let (contact, contacts) = watch::channel(Contact::default());
+        let engine = Arc::new(engine);
+        let ends = Ends { reports: reports.clone(), assignments: sender, contact };
+        let agent = Agent::new(channel, node, config.description, engine.clone(), ends);
         let supervisor = Supervisor::new(Parts {
-            engine: Arc::new(engine),
+            engine,
             publisher: Publisher::new(config.ingress_addr, node, fabric.clone()),
             fabric,
             volumes: volumes.clone(),
             logs: logs.clone(),
             reports,
+            contact: contacts,
             running: running.clone(),
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

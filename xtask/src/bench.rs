@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use skep_tests::{Daemon, Setup, free_port, http};
 
+use crate::command::{cargo, run as run_command};
 use crate::{guests, release};
 
 /// How often each time is taken.
@@ -75,6 +76,11 @@ pub(crate) fn run(idle: Idle) -> Result<()> {
         },
     ]);
     Ok(())
+}
+
+/// Measures what decisions cost: the core alone, no node.
+pub(crate) fn core() -> Result<()> {
+    run_command(cargo().args(["bench", "--quiet", "-p", "skep-manager-core", "--bench", "core"]))
 }
 
 struct Memory {

@@ -25,6 +25,7 @@ cargo xtask TASK
   demo --check     the same, talked to and taken down by itself
   bench [--quick]  memory, times and size of the release binary, beside the goals
   soak sim         many more seeds of the simulator than `test` runs, until one fails
+  bench core       what decisions cost with 10,000 nodes and 1,000,000 tasks
   fix              format, take clippy's suggestions, renew the tests' expectations
 ";
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(demo::Then::Stay),
         ["demo", "--check"] => demo::run(demo::Then::Check),
         ["bench"] => bench::run(bench::Idle::Minute),
+        ["bench", "core"] => bench::core(),
         ["bench", "--quick"] => bench::run(bench::Idle::Moment),
         ["soak", "sim"] => soak::simulator(),
         ["fix"] => test::fix(),

@@ -47,7 +47,7 @@ struct DnsConfig {}
 impl ContainerSpec {
     pub(super) fn new(spec: &ComponentSpec, defaults: Defaults) -> Self {
         let grace = match defaults {
-            Defaults::Insert => {
+            Defaults::Insert(_) => {
                 Some(spec.stop_grace_period.unwrap_or(ComponentSpec::STOP_GRACE_DEFAULT))
             }
             Defaults::AsStored => spec.stop_grace_period,

@@ -14,8 +14,9 @@ use self::spec::{EndpointSpec, ServiceSpec};
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::filters::{Filters, Params, flag, passes};
-use crate::json::{Json, Meta, moment};
+use crate::json::{Json, Meta, Version, moment};
 use crate::network::{self, Networks};
+use crate::swarm;
 
 /// `GET /services`
 pub(crate) async fn list(
@@ -59,7 +60,7 @@ pub(crate) async fn inspect(
     let service = api.control().get_service(pb::ByName { name }).await?.into_inner();
     let service = skep_api::Service::try_from(service)?;
     let defaults = match flag(&params, "insertDefaults") {
-        true => Defaults::Insert,
+        true => Defaults::Insert(swarm::stored(&api).await?.spec.compat),
         false => Defaults::AsStored,
     };
     let networks = match has_address(&service) {
@@ -96,6 +97,15 @@ struct Service {
     update_status: Option<UpdateStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_status: Option<JobStatus>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct JobStatus {
+    job_iteration: Version,
+    last_execution: String,
 }
 
 #[derive(Serialize)]
@@ -141,11 +151,22 @@ impl Service {
         Self {
             id: service.id.to_string(),
             meta: (&service.meta).into(),
-            spec: ServiceSpec::new(&service.spec, defaults),
-            previous_spec: previous.map(|spec| ServiceSpec::new(spec, defaults)),
+            spec: ServiceSpec::current(service, defaults),
+            // Docker inserts defaults into the current spec alone.
+            previous_spec: previous.map(|spec| ServiceSpec::new(spec, Defaults::AsStored)),
             endpoint: Endpoint::new(&service.endpoint, networks),
             update_status: service.update_status.as_ref().map(UpdateStatus::from),
             service_status: None,
+            job_status: service.job.as_ref().map(JobStatus::from),
+        }
+    }
+}
+
+impl From<&skep_api::JobStatus> for JobStatus {
+    fn from(job: &skep_api::JobStatus) -> Self {
+        Self {
+            job_iteration: Version { index: job.iteration },
+            last_execution: moment(job.last_execution),
         }
     }
 }

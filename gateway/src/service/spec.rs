@@ -3,19 +3,20 @@
 
 use serde::Serialize;
 use skep_api::{
-    EndpointMode, Mode as ServiceMode, Preference, PublishMode, RestartCondition,
+    Compat, EndpointMode, Mode as ServiceMode, Preference, PublishMode, RestartCondition,
     UpdateFailureAction, UpdateOrder,
 };
 
 use super::component::ContainerSpec;
+use crate::generic::{self, GenericResource};
 use crate::json::{Map, is_zero, nanos, ratio};
 
 /// Whether what a user did not state is shown as what it means. `service inspect` asks for that;
 /// `service update`, which writes back what it read, does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defaults {
-    /// It is.
-    Insert,
+    /// It is, as it is in a swarm of that behaviour.
+    Insert(Compat),
     /// It is left out.
     AsStored,
 }
@@ -35,11 +36,23 @@ pub(super) struct ServiceSpec {
 }
 
 impl ServiceSpec {
+    /// The spec that a service has. Which order an update has if none is stated follows from the
+    /// service, and Docker has a default there: what is shown is what would happen.
+    pub(super) fn current(service: &skep_api::Service, defaults: Defaults) -> Self {
+        let mut shown = Self::new(&service.spec, defaults);
+        if let Defaults::Insert(compat) = defaults {
+            let effective = |config: &Option<skep_api::UpdateConfig>| skep_api::UpdateConfig {
+                order: Some(service.update_order(config.as_ref(), compat)),
+                ..config.clone().unwrap_or_default()
+            };
+            shown.update_config = Some(effective(&service.spec.update).into());
+            shown.rollback_config = Some(effective(&service.spec.rollback).into());
+        }
+        shown
+    }
+
+    /// A spec by itself.
     pub(super) fn new(spec: &skep_api::ServiceSpec, defaults: Defaults) -> Self {
-        let stated = |config: &Option<skep_api::UpdateConfig>| match defaults {
-            Defaults::Insert => Some(config.clone().unwrap_or_default()),
-            Defaults::AsStored => config.clone(),
-        };
         let mut task_template = TaskSpec::new(&spec.task, defaults);
         task_template.runtime = Some("container");
         Self {
@@ -47,8 +60,8 @@ impl ServiceSpec {
             labels: spec.labels.clone(),
             task_template,
             mode: spec.mode.into(),
-            update_config: stated(&spec.update).map(UpdateConfig::from),
-            rollback_config: stated(&spec.rollback).map(UpdateConfig::from),
+            update_config: spec.update.clone().map(UpdateConfig::from),
+            rollback_config: spec.rollback.clone().map(UpdateConfig::from),
             endpoint_spec: (&spec.endpoint).into(),
         }
     }
@@ -98,7 +111,7 @@ impl TaskSpec {
     pub(crate) fn new(spec: &skep_api::TaskSpec, defaults: Defaults) -> Self {
         // Whether the default was stated is not kept; it means the same.
         let restart_is_shown =
-            defaults == Defaults::Insert || spec.restart != skep_api::RestartPolicy::default();
+            defaults != Defaults::AsStored || spec.restart != skep_api::RestartPolicy::default();
         let network = |network: &skep_api::NetworkAttachment| NetworkAttachment {
             target: network.target.clone(),
             aliases: network.aliases.clone(),
@@ -143,29 +156,13 @@ struct Amounts {
     generic_resources: Vec<GenericResource>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct GenericResource {
-    discrete_resource_spec: Discrete,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Discrete {
-    kind: String,
-    value: u64,
-}
-
 impl From<&skep_api::Resources> for Amounts {
     fn from(resources: &skep_api::Resources) -> Self {
-        let generic = |(kind, value): (&String, &u64)| GenericResource {
-            discrete_resource_spec: Discrete { kind: kind.clone(), value: *value },
-        };
         Self {
             nano_cpus: resources.cpus.0,
             memory_bytes: resources.memory.0,
             pids: resources.pids,
-            generic_resources: resources.generic.iter().map(generic).collect(),
+            generic_resources: generic::reserved(&resources.generic),
         }
     }
 }
@@ -261,7 +258,7 @@ struct UpdateConfig {
     monitor: u64,
     #[serde(serialize_with = "ratio")]
     max_failure_ratio: f32,
-    // Docker prints its default where none is stated; we have none that holds for every service.
+    // What a user did not state is left out, so that what is read can be written back as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'static str>,
 }

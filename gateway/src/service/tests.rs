@@ -63,8 +63,76 @@ fn a_plain_service_with_its_defaults_looks_like_dockers() {
         },
         "Endpoint": { "Spec": {} }
     });
-    let shown = Shown::new(&web(), Defaults::Insert, &Networks::new());
+    let shown = Shown::new(&web(), Defaults::Insert(Compat::Skep), &Networks::new());
     assert_eq!(serde_json::to_string(&shown).expect("JSON"), expected.to_string());
+}
+
+#[test]
+fn an_order_that_was_not_stated_is_shown_as_what_would_happen() {
+    let mut service = web();
+    service.workload = Some(Workload { kind: WorkloadKind::Http, platform: "wasip2".to_owned() });
+    service.previous = Some(service.spec.clone());
+    let rollback = UpdateConfig { order: Some(UpdateOrder::StopFirst), ..Default::default() };
+    std::sync::Arc::make_mut(&mut service.spec).rollback = Some(rollback);
+    let shown = |defaults| {
+        let shown = Shown::new(&service, defaults, &Networks::new());
+        serde_json::to_value(&shown).expect("JSON")
+    };
+    let ours = shown(Defaults::Insert(Compat::Skep));
+    assert_eq!(ours["Spec"]["UpdateConfig"]["Order"], "start-first");
+    assert_eq!(ours["Spec"]["RollbackConfig"]["Order"], "stop-first", "as stated");
+    assert_eq!(ours["PreviousSpec"].get("UpdateConfig"), None);
+    let swarms = shown(Defaults::Insert(Compat::Swarm));
+    assert_eq!(swarms["Spec"]["UpdateConfig"]["Order"], "stop-first");
+    assert_eq!(shown(Defaults::AsStored)["Spec"].get("UpdateConfig"), None, "nothing to keep");
+}
+
+#[test]
+fn a_job_looks_like_dockers() {
+    let mode = Mode::ReplicatedJob { max_concurrent: 2, total_completions: 5 };
+    let spec = ServiceSpec { name: "job".to_owned(), mode, ..Default::default() };
+    let mut service = Service::new(Id::from_u128(1), spec);
+    let last_execution = Time::from_secs(1_700_000_000);
+    service.job = Some(JobStatus { iteration: 3, last_execution });
+    let shown = Shown::new(&service, Defaults::AsStored, &Networks::new());
+    let shown = serde_json::to_value(&shown).expect("JSON");
+    let expected = json!({
+        "JobIteration": { "Index": 3 },
+        "LastExecution": "2023-11-14T22:13:20Z"
+    });
+    assert_eq!(shown["JobStatus"].to_string(), expected.to_string());
+    assert_eq!(shown.get("UpdateStatus"), None);
+    let web = serde_json::to_value(Shown::new(&web(), Defaults::AsStored, &Networks::new()));
+    assert_eq!(web.expect("JSON").get("JobStatus"), None);
+}
+
+#[test]
+fn an_update_shows_where_it_stands() {
+    for (state, word) in [
+        (UpdateState::Updating, "updating"),
+        (UpdateState::Paused, "paused"),
+        (UpdateState::Completed, "completed"),
+        (UpdateState::RollbackStarted, "rollback_started"),
+        (UpdateState::RollbackPaused, "rollback_paused"),
+        (UpdateState::RollbackCompleted, "rollback_completed"),
+    ] {
+        let mut service = web();
+        service.update_status = Some(UpdateStatus {
+            state,
+            started_at: Time::from_secs(1_700_000_000),
+            completed_at: None,
+            message: "so".to_owned(),
+            slots: 2,
+        });
+        let shown = Shown::new(&service, Defaults::AsStored, &Networks::new());
+        let shown = serde_json::to_value(&shown).expect("JSON");
+        let expected = json!({
+            "State": word,
+            "StartedAt": "2023-11-14T22:13:20Z",
+            "Message": "so"
+        });
+        assert_eq!(shown["UpdateStatus"].to_string(), expected.to_string());
+    }
 }
 
 #[test]

@@ -196,9 +196,12 @@ serves! {
     }
     refuses {
         create_service(pb::CreateServiceRequest) -> pb::CreateServiceResponse,
+        update_cluster(pb::UpdateClusterRequest) -> pb::Cluster,
         update_service(pb::UpdateServiceRequest) -> pb::UpdateServiceResponse,
+        explain(pb::ByName) -> pb::ExplainResponse,
         remove_service(pb::ByName) -> pb::Removed,
         update_node(pb::UpdateNodeRequest) -> pb::Node,
+        remove_node(pb::RemoveNodeRequest) -> pb::Removed,
         create_secret(pb::SecretSpec) -> pb::Created,
         get_secret(pb::ByName) -> pb::Secret,
         remove_secret(pb::ByName) -> pb::Removed,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
-use skep_api::{Digest, ImageInfo};
+use skep_api::{Digest, ImageInfo, Workload};
 use tokio::sync::Semaphore;
 
 use crate::blobs::Blobs;
@@ -52,6 +52,8 @@ pub struct Resolved {
     pub pinned: String,
     /// The digest of the manifest.
     pub digest: Digest,
+    /// What it is, as far as its manifest and config tell.
+    pub workload: Option<Workload>,
 }
 
 /// A component of the local store, ready to be prepared.
@@ -150,6 +152,12 @@ impl ImageStore {
         let index = self.inner.index();
         let digest = self.inner.find(&index, name)?;
         index.info(digest).ok_or_else(|| no_such_image(name))
+    }
+
+    /// What an image of the local store is. Asks no registry.
+    pub fn workload(&self, name: &str) -> Option<Workload> {
+        let index = self.inner.index();
+        index.workload(self.inner.find(&index, name).ok()?)
     }
 
     /// The component of an image of the local store; a pinned name needs no tag to be there.

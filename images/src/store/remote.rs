@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_api::{Bytes, Digest, ImageInfo};
+use skep_api::{Bytes, Digest, ImageInfo, Workload};
 
 use super::local::{Entry, not_runnable};
 use super::{ImageStore, Inner, Pins, Resolved, no_such_image, on_files};
@@ -26,6 +26,7 @@ struct Offer {
     manifest: FetchedManifest,
     layout: Layout,
     config: Vec<u8>,
+    workload: Option<Workload>,
 }
 
 impl ImageStore {
@@ -47,17 +48,17 @@ impl ImageStore {
         let remote = inner.remote_name(&name);
         match (local, remote) {
             (Some(digest), Some(remote)) if pulled => match inner.look(&remote, auth).await {
-                Ok(offer) => Ok(resolved(&remote, offer.manifest.digest)),
+                Ok(offer) => Ok(resolved(&remote, offer.manifest.digest, offer.workload)),
                 Err(error @ (ImageError::Unreachable { .. } | ImageError::Registry { .. })) => {
                     tracing::warn!(%error, image = %remote, "the image of the last pull is used");
-                    Ok(resolved(&remote, digest))
+                    Ok(resolved(&remote, digest, index.workload(digest)))
                 }
                 Err(error) => Err(error),
             },
-            (Some(digest), _) => Ok(resolved(&name, digest)),
+            (Some(digest), _) => Ok(resolved(&name, digest, index.workload(digest))),
             (None, Some(remote)) => {
                 let offer = inner.look(&remote, auth).await?;
-                Ok(resolved(&remote, offer.manifest.digest))
+                Ok(resolved(&remote, offer.manifest.digest, offer.workload))
             }
             (None, None) => Err(no_such_image(&name.to_string())),
         }
@@ -132,10 +133,13 @@ impl Inner {
             });
         }
         let config = session.small_blob(&shown, "config", layout.config, CONFIG_MAX).await?;
-        read_config(&config, layout.component.digest)
-            .and_then(|imports| check_imports(&imports, self.host_offers))
+        let workload = read_config(&config, layout.component.digest)
+            .and_then(|claims| {
+                check_imports(&claims.imports, self.host_offers)?;
+                Ok(claims.workload())
+            })
             .map_err(|reason| not_runnable(&shown, reason))?;
-        Ok(Offer { manifest, layout, config })
+        Ok(Offer { manifest, layout, config, workload })
     }
 
     async fn pull(
@@ -274,8 +278,8 @@ fn reference(name: &ImageName) -> String {
     }
 }
 
-fn resolved(name: &ImageName, digest: Digest) -> Resolved {
-    Resolved { pinned: name.pinned(digest), digest }
+fn resolved(name: &ImageName, digest: Digest, workload: Option<Workload>) -> Resolved {
+    Resolved { pinned: name.pinned(digest), digest, workload }
 }
 
 fn report(progress: &dyn Progress, blob: Blob, transfer: Transfer, done: u64) {

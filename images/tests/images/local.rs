@@ -1,6 +1,6 @@
 //! The store alone, without a registry.
 
-use skep_api::{ErrorKind, WorkloadKind};
+use skep_api::{ErrorKind, Workload, WorkloadKind};
 use skep_images::{Auth, Force, ImageStore, Silent};
 
 use crate::wasm::{TestStore, command, component, plain, shown};
@@ -24,6 +24,10 @@ async fn a_loaded_component_is_listed_inspected_resolved_and_found_for_running()
     }
     let resolved = test.store.resolve("web:1.0", &Auth::FromConfig).await.expect("resolve");
     assert_eq!(resolved.pinned, format!("web:1.0@{}", info.digest));
+    let workload = Workload { kind: WorkloadKind::Command, platform: "wasip2".to_owned() };
+    assert_eq!(resolved.workload.as_ref(), Some(&workload));
+    assert_eq!(test.store.workload(&resolved.pinned), Some(workload));
+    assert_eq!(test.store.workload("nosuch:1"), None);
     let local = test.store.component(&resolved.pinned).expect("here");
     assert_eq!((local.digest, local.info), (info.component, info.clone()));
     assert_eq!(std::fs::read(local.path).expect("read"), wasm);

@@ -128,6 +128,8 @@ async fn what_is_pushed_is_read_by_skopeo_and_pulled_by_tag_and_by_digest() {
         let empty = TestStore::new(plain());
         let resolved = empty.store.resolve(&name, &Auth::FromConfig).await.expect("resolve");
         assert_eq!(resolved.digest, pushed);
+        let workload = resolved.workload.expect("the config lists its exports");
+        assert_eq!((workload.kind, workload.platform.as_str()), (info.kind, "wasip2"));
         assert_eq!(empty.store.list(), [], "resolving fetches nothing");
         let recorder = Recorder::default();
         let pull = empty.store.pull(&resolved.pinned, &Auth::FromConfig, &recorder).await;

@@ -1,6 +1,7 @@
 //! What decisions cost: a swarm of ten thousand nodes and a million tasks, on one core.
 //!
-//! `cargo xtask bench core` runs it. Nothing here is a shell: changes go into entries as a leader
+//! `cargo xtask bench core` runs it; `cargo bench -p skep-manager-core -- place` (`change`, `update`)
+//! one part of it. Nothing here is a shell: changes go into entries as a leader
 //! cuts them, entries into a store, and what was decided is decided again until nothing is left.
 #![expect(clippy::print_stdout, reason = "a benchmark talks to its terminal")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
@@ -30,10 +31,18 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let is_asked = |what: &str| only.as_ref().is_none_or(|only| only == what);
     println!("{:52} {:>14} {:>14}", "", "measured", "goal");
-    place(TASKS / REPLICAS_MAX);
-    place(SERVICES_MANY);
-    update();
+    if is_asked("place") {
+        place(TASKS / REPLICAS_MAX);
+    }
+    if is_asked("change") {
+        place(SERVICES_MANY);
+    }
+    if is_asked("update") {
+        update();
+    }
 }
 
 /// Places all tasks, of so many services; then changes some of the services.

@@ -60,6 +60,12 @@ impl Draft {
         events
     }
 
+    /// Adds changes that nobody looks at any more in this pass: they are written down, not tried.
+    /// Each of them must have an effect.
+    pub(crate) fn close(&mut self, changes: Vec<Change>) {
+        changes.into_iter().for_each(|change| self.record(change));
+    }
+
     /// All changes, in the order in which they can be applied.
     pub(crate) fn finish(self) -> Vec<Change> {
         self.changes

@@ -1,7 +1,10 @@
 //! Images: a tag is looked up once, when a service is written, so that all tasks of one version of
 //! a service run the same component.
 
-use skep_api::{ErrorKind, Result, STACK_IMAGE_LABEL, SecretBytes, ServiceSpec};
+use std::collections::BTreeMap;
+
+use skep_api::{ErrorKind, Result, STACK_IMAGE_LABEL, SecretBytes, ServiceSpec, Workload};
+use skep_manager_core::{Change, Object, View};
 
 /// Looks up images; the node gives the manager its image store as this.
 #[tonic::async_trait]
@@ -9,6 +12,9 @@ pub trait ResolveImage: Send + Sync + 'static {
     /// The image with the digest that its tag stands for now. INVALID_ARGUMENT says that it can't
     /// run here; NOT_FOUND and UNAVAILABLE that it was not found or its registry not reached.
     async fn resolve(&self, image: &str, auth: Option<&SecretBytes>) -> Result<ResolvedImage>;
+
+    /// What an image is, if that is known without asking anybody.
+    fn known(&self, image: &str) -> Option<Workload>;
 }
 
 /// An image that was found.
@@ -16,6 +22,36 @@ pub trait ResolveImage: Send + Sync + 'static {
 pub struct ResolvedImage {
     /// The image with its digest, `web:1.0@sha256:...`.
     pub pinned: String,
+    /// What it is, as far as its manifest tells: no component is fetched for it.
+    pub workload: Option<Workload>,
+}
+
+/// What was found out about images in the course of one request, by their pinned names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    workloads: BTreeMap<String, Workload>,
+    /// What the user is to know.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Found {
+    /// Says in the services among the changes what their images are. A service that keeps its image
+    /// keeps what is known of it, and nothing is known of an image that nobody could look at.
+    pub(crate) fn note(&self, view: &View, images: &dyn ResolveImage, changes: &mut [Change]) {
+        for change in changes {
+            let (Change::Create(Object::Service(service))
+            | Change::Update(Object::Service(service))) = change
+            else {
+                continue;
+            };
+            let image = &service.spec.task.component.image;
+            let stored = view.service(service.id);
+            let same = stored.filter(|stored| stored.spec.task.component.image == *image);
+            service.workload = (self.workloads.get(image).cloned())
+                .or_else(|| same.and_then(|stored| stored.workload.clone()))
+                .or_else(|| images.known(image));
+        }
+    }
 }
 
 /// When a stack's images are looked up.
@@ -45,42 +81,45 @@ impl Lookup {
     }
 }
 
-/// Puts the digest behind the image of `spec`, which is to follow `before`. Answers a warning if
-/// that was not possible (semantics part 12.7).
+/// Puts the digest behind the image of `spec`, which is to follow `before`. Adds a warning if that
+/// was not possible (semantics part 12.7).
 pub(crate) async fn pin(
     images: &dyn ResolveImage,
     lookup: Lookup,
     spec: &mut ServiceSpec,
     before: Option<&ServiceSpec>,
-) -> Result<Option<String>> {
+    found: &mut Found,
+) -> Result<()> {
     let image = spec.task.component.image.clone();
     if let Some(kept) = before.and_then(|before| kept(lookup, spec, before)) {
         spec.task.component.image = kept;
-        return Ok(None);
+        return Ok(());
     }
     // An image that names nothing is admission's to refuse.
     if lookup == Lookup::Never || image.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let inherited = before.and_then(|before| before.task.component.registry_auth.as_ref());
     let auth = spec.task.component.registry_auth.as_ref().or(inherited);
     match images.resolve(&image, auth).await {
-        Ok(found) => {
-            spec.task.component.image = found.pinned;
-            Ok(None)
+        Ok(resolved) => {
+            let ResolvedImage { pinned, workload } = resolved;
+            found.workloads.extend(workload.map(|workload| (pinned.clone(), workload)));
+            spec.task.component.image = pinned;
         }
         Err(error) => match error.kind {
-            ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition => Err(error),
+            ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition => return Err(error),
             _ => {
                 tracing::info!(%image, %error, "the image was not looked up");
-                Ok(Some(format!(
+                found.warnings.push(format!(
                     "image {image} could not be accessed on a registry to record its digest. Each \
                      node will access {image} independently, possibly leading to different nodes \
                      running different versions of the image."
-                )))
+                ));
             }
         },
     }
+    Ok(())
 }
 
 /// The image of the version before, if it stands for the same.
@@ -100,11 +139,16 @@ fn kept(lookup: Lookup, spec: &ServiceSpec, before: &ServiceSpec) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
-    use skep_api::{Error, TaskSpec};
+    use skep_api::{Error, Id, Service, TaskSpec, Time, WorkloadKind};
+    use skep_manager_core::{Entry, Store};
 
     use super::*;
+
+    fn workload(kind: WorkloadKind) -> Workload {
+        Workload { kind, platform: "wasip2".to_owned() }
+    }
 
     /// A registry that knows `web:1`, refuses `redis`, and counts.
     #[derive(Default)]
@@ -115,10 +159,17 @@ mod tests {
         async fn resolve(&self, image: &str, _: Option<&SecretBytes>) -> Result<ResolvedImage> {
             self.0.lock().expect("not poisoned").push(image.to_owned());
             match image {
-                "web:1" => Ok(ResolvedImage { pinned: "web:1@sha256:new".to_owned() }),
+                "web:1" => Ok(ResolvedImage {
+                    pinned: "web:1@sha256:new".to_owned(),
+                    workload: Some(workload(WorkloadKind::Http)),
+                }),
                 "redis" => Err(Error::invalid("`redis` is a Linux container, not a component")),
                 _ => Err(Error::not_found("No such image")),
             }
+        }
+
+        fn known(&self, image: &str) -> Option<Workload> {
+            (image == "here:1").then(|| workload(WorkloadKind::Command))
         }
     }
 
@@ -143,8 +194,9 @@ mod tests {
             (Lookup::Never, "web:1", None, None, "web:1", 0),
         ] {
             let (registry, mut spec) = (Registry::default(), spec(image, label));
-            let warning = pin(&registry, lookup, &mut spec, before).await;
-            assert_eq!(warning, Ok(None));
+            let mut found = Found::default();
+            pin(&registry, lookup, &mut spec, before, &mut found).await.expect("pinned");
+            assert_eq!(found.warnings, [""; 0]);
             assert_eq!(spec.task.component.image, expected, "{lookup:?} {image}");
             assert_eq!(
                 registry.0.lock().expect("not poisoned").len(),
@@ -157,14 +209,43 @@ mod tests {
     #[tokio::test]
     async fn what_can_not_run_is_refused_and_what_is_not_found_is_a_warning() {
         let registry = Registry::default();
-        let refused = pin(&registry, Lookup::Always, &mut spec("redis", None), None).await;
+        let (mut container, mut unknown) = (spec("redis", None), spec("gone:1", None));
+        let mut found = Found::default();
+        let refused = pin(&registry, Lookup::Always, &mut container, None, &mut found).await;
         assert!(refused.is_err());
-        let mut unknown = spec("gone:1", None);
-        let warning = pin(&registry, Lookup::Always, &mut unknown, None).await;
-        assert!(warning.expect("stored").expect("warned").starts_with(
+        pin(&registry, Lookup::Always, &mut unknown, None, &mut found).await.expect("stored");
+        assert!(found.warnings.concat().starts_with(
             "image gone:1 could not be accessed on a registry to record its digest. Each node"
         ));
         assert_eq!(unknown.task.component.image, "gone:1");
+    }
+
+    #[tokio::test]
+    async fn a_service_says_what_its_image_is_as_long_as_that_is_known() {
+        let registry = Registry::default();
+        let mut stored = Service::new(Id::from_u128(1), spec("web:1@sha256:old", None));
+        stored.workload = Some(workload(WorkloadKind::Command));
+        let mut store = Store::new();
+        let changes = vec![Change::Create(Object::Service(stored.clone()))];
+        store.apply(1, &Entry { time: Time::from_secs(1), changes }).expect("applies");
+        let view = store.view();
+        for (image, kind) in [
+            ("web:1", Some(WorkloadKind::Http)),
+            ("web:1@sha256:old", Some(WorkloadKind::Command)),
+            ("gone:1", None),
+            ("here:1", Some(WorkloadKind::Command)),
+        ] {
+            let (mut found, mut spec) = (Found::default(), spec(image, None));
+            let before = Some(&*stored.spec);
+            pin(&registry, Lookup::Always, &mut spec, before, &mut found).await.expect("pinned");
+            let next = Service { spec: Arc::new(spec), ..stored.clone() };
+            let mut changes = vec![Change::Update(Object::Service(next))];
+            found.note(&view, &registry, &mut changes);
+            let [Change::Update(Object::Service(noted))] = changes.as_slice() else {
+                panic!("{image}: {changes:?}")
+            };
+            assert_eq!(noted.workload.as_ref().map(|workload| workload.kind), kind, "{image}");
+        }
     }
 
     #[test]

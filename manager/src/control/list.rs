@@ -1,10 +1,10 @@
 //! Lists: which objects a request asks for, and how they are shown. No answer carries a secret's
 //! content or a registry's credentials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use skep_api::{Id, Mode, Node, NodeRole, Secret, Service, ServiceSpec, Task, TaskState};
-use skep_manager_core::{View, is_up_to_date};
+use skep_api::{Id, Node, NodeRole, Secret, Service, ServiceSpec, Task};
+use skep_manager_core::{Explanation, ServiceStatus, View, is_up_to_date, service_status};
 use skep_wire::pb;
 
 /// What lists are filtered by, of any object.
@@ -67,36 +67,41 @@ pub(crate) fn networks(view: &View, wanted: &pb::ListRequest) -> Vec<pb::Network
     wanted.map(pb::Network::from).collect()
 }
 
-/// The tasks that a request asks for.
+/// The tasks that a request asks for. Those of named services are found without looking at others.
 pub(crate) fn tasks(view: &View, wanted: &pb::ListTasksRequest) -> Vec<pb::TaskRow> {
-    let services = ids(&wanted.services, |name| view.find_service(name).ok().map(|s| s.id));
-    let nodes = ids(&wanted.nodes, |name| view.find_node(name).ok().map(|n| n.id));
+    let nodes = named(&wanted.nodes, |name| view.find_node(name).ok().map(|n| n.id));
+    let on_node = |task: &Task| task.home().is_some_and(|node| nodes.contains(&node));
+    let asked = |task: &&Task| {
+        (wanted.nodes.is_empty() || on_node(task)) && matches_task(view, wanted, task)
+    };
+    if wanted.services.is_empty() {
+        return view.tasks().filter(asked).map(|task| task_row(view, task)).collect();
+    }
+    let services = named(&wanted.services, |name| view.find_service(name).ok().map(|s| s.id));
+    let tasks = services.into_iter().flat_map(|service| view.tasks_of(service));
+    tasks.filter(asked).map(|task| task_row(view, task)).collect()
+}
+
+/// Whether a request asks for a task, whatever its service and its node.
+fn matches_task(view: &View, wanted: &pb::ListTasksRequest, task: &Task) -> bool {
+    let spec = view.spec_of(task);
+    let name = task.name(spec.map_or("", |spec| &spec.name));
     let no_labels = BTreeMap::new();
-    view.tasks()
-        .filter(|task| {
-            let spec = view.spec_of(task);
-            let name = task.name(spec.map_or("", |spec| &spec.name));
-            let labels = spec.map_or(&no_labels, |spec| &spec.labels);
-            let id = task.id.to_string();
-            let current = || {
-                view.service(task.service).is_some_and(|service| is_up_to_date(view, service, task))
-            };
-            services.admit(task.service)
-                && (wanted.nodes.is_empty() || task.node.is_some_and(|node| nodes.admit(node)))
-                && any(&wanted.id_prefixes, |prefix| id.starts_with(prefix))
-                && any(&wanted.name_prefixes, |prefix| name.starts_with(prefix))
-                && any(&wanted.desired_states, |state| state == task.desired.name())
-                && wanted.labels.iter().all(|label| has_label(labels, label))
-                && (!wanted.up_to_date || current())
-        })
-        .map(|task| task_row(view, task))
-        .collect()
+    let labels = spec.map_or(&no_labels, |spec| &spec.labels);
+    let id = task.id.to_string();
+    let is_current =
+        || view.service(task.service).is_some_and(|service| is_up_to_date(view, service, task));
+    any(&wanted.id_prefixes, |prefix| id.starts_with(prefix))
+        && any(&wanted.name_prefixes, |prefix| name.starts_with(prefix))
+        && any(&wanted.desired_states, |state| state == task.desired.name())
+        && wanted.labels.iter().all(|label| has_label(labels, label))
+        && (!wanted.up_to_date || is_current())
 }
 
 /// A task with what is shown beside it.
 pub(crate) fn task_row(view: &View, task: &Task) -> pb::TaskRow {
     let spec = view.spec_of(task);
-    let node = task.node.and_then(|id| view.node(id));
+    let node = task.home().and_then(|id| view.node(id));
     pb::TaskRow {
         task: Some(task.into()),
         spec: spec.map(|spec| shown(spec)),
@@ -110,7 +115,20 @@ pub(crate) fn service(service: &Service) -> pb::Service {
     let mut message = pb::Service::from(service);
     message.spec = Some(shown(&service.spec));
     message.previous = service.previous.as_ref().map(|spec| shown(spec));
+    for (revision, stored) in message.history.iter_mut().zip(&service.history) {
+        revision.spec = Some(shown(&stored.spec));
+    }
     message
+}
+
+/// What there is to say about a service, as it is sent.
+pub(crate) fn explanation(explanation: Explanation) -> pb::ExplainResponse {
+    let task = |(task, lines): (Id<Task>, Vec<String>)| pb::TaskExplanation {
+        task: task.to_string(),
+        lines,
+    };
+    let tasks = explanation.tasks.into_iter().map(task).collect();
+    pb::ExplainResponse { tasks, update: explanation.update }
 }
 
 /// A secret as it is shown: without its content.
@@ -134,23 +152,10 @@ fn shown(spec: &ServiceSpec) -> pb::ServiceSpec {
     message
 }
 
-/// A service with its numbers, counted as Swarm counts them: whatever runs, runs.
+/// A service with its numbers.
 fn service_row(view: &View, of: &Service) -> pb::ServiceRow {
-    let count = |is: &dyn Fn(&Task) -> bool| view.tasks_of(of.id).filter(|t| is(t)).count() as u64;
-    let desired = match of.spec.mode {
-        Mode::Replicated { replicas } => replicas,
-        Mode::ReplicatedJob { max_concurrent, .. } => max_concurrent,
-        Mode::Global => count(&|task| task.desired == TaskState::Running),
-        Mode::GlobalJob => count(&|task| {
-            task.desired == TaskState::Complete && task.status.state < TaskState::Complete
-        }),
-    };
-    pb::ServiceRow {
-        service: Some(service(of)),
-        running: count(&|task| task.status.state == TaskState::Running),
-        desired,
-        completed: count(&|task| task.status.state == TaskState::Complete),
-    }
+    let ServiceStatus { running, desired, completed } = service_status(view, of);
+    pb::ServiceRow { service: Some(service(of)), running, desired, completed }
 }
 
 fn row<'a, T>(id: Id<T>, name: &'a str, labels: &'a BTreeMap<String, String>) -> Row<'a> {
@@ -179,72 +184,10 @@ fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
     }
 }
 
-/// Objects that are named in a filter.
-struct Named<'a, T> {
-    inputs: &'a [String],
-    ids: Vec<Option<Id<T>>>,
-}
-
-fn ids<T>(inputs: &[String], find: impl Fn(&str) -> Option<Id<T>>) -> Named<'_, T> {
-    Named { inputs, ids: inputs.iter().map(|input| find(input)).collect() }
-}
-
-impl<T> Named<'_, T> {
-    /// Whether it is one of them. One that is not found may be gone: then its id must be given.
-    fn admit(&self, id: Id<T>) -> bool {
-        let mut named = self.inputs.iter().zip(&self.ids);
-        self.inputs.is_empty()
-            || named.any(|(input, found)| found.map_or(id.to_string() == *input, |is| is == id))
-    }
+/// The objects that a filter names. One that is not found may be gone: then its id must be given.
+fn named<T>(inputs: &[String], find: impl Fn(&str) -> Option<Id<T>>) -> BTreeSet<Id<T>> {
+    inputs.iter().filter_map(|input| find(input).or_else(|| input.parse().ok())).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_kinds_of_filter_must_match_and_any_value_of_a_kind_may() {
-        let labels =
-            BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
-        let id = Id::<()>::from_u128(7);
-        let row = row(id, "Web-App", &labels);
-        let list = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>();
-        let whole = id.to_string();
-        for (ids, prefixes, names, wanted_labels, expected) in [
-            (&[][..], &[][..], &[][..], &[][..], true),
-            (&["000"], &[], &[], &[], true),
-            (&[whole.as_str()], &[], &[], &[], true),
-            (&["z"], &[], &[], &[], false),
-            (&["z", "0"], &["web"], &[], &[], true),
-            (&[], &["app"], &[], &[], false),
-            (&[], &["x", "WEB"], &[], &[], true),
-            (&[], &[], &["web"], &[], false),
-            (&[], &[], &["web-app"], &[], true),
-            (&[], &[], &[], &["a"], true),
-            (&[], &[], &[], &["a=1", "b"], true),
-            (&[], &[], &[], &["a=1", "c"], false),
-            (&[], &[], &[], &["a=2"], false),
-            (&[], &[], &[], &["b="], true),
-            (&["0"], &["web"], &["web-app"], &["a=2"], false),
-        ] {
-            let wanted = pb::ListRequest {
-                id_prefixes: list(ids),
-                name_prefixes: list(prefixes),
-                names: list(names),
-                labels: list(wanted_labels),
-                ..Default::default()
-            };
-            assert_eq!(matches(&wanted, &row), expected, "{wanted:?}");
-        }
-    }
-
-    #[test]
-    fn an_object_that_is_gone_is_found_by_its_id_only() {
-        let (here, gone) = (Id::<()>::from_u128(1), Id::<()>::from_u128(2));
-        let inputs = ["web".to_owned(), gone.to_string()];
-        let named = ids(&inputs, |input| (input == "web").then_some(here));
-        assert!(named.admit(here) && named.admit(gone));
-        assert!(!named.admit(Id::from_u128(3)));
-        assert!(ids(&[], |_| None).admit(here), "no filter");
-    }
-}
+mod tests;

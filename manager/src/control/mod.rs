@@ -11,10 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
-use skep_api::{ConfigSpec, Error, Id, IdGen, NetworkSpec, Node, NodeSpec, Result, SecretSpec};
+use skep_api::{
+    ClusterSpec, ConfigSpec, Error, Id, IdGen, NetworkSpec, Node, NodeSpec, Result, SecretSpec,
+};
 use skep_manager_core::{
-    View, admit_create_config, admit_create_network, admit_create_secret, admit_remove_config,
-    admit_remove_network, admit_remove_secret, admit_remove_service, admit_update_node,
+    Force, View, admit_create_config, admit_create_network, admit_create_secret,
+    admit_remove_config, admit_remove_network, admit_remove_node, admit_remove_secret,
+    admit_remove_service, admit_update_cluster, admit_update_node, explain_service,
 };
 use skep_wire::pb;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +53,15 @@ impl Control {
 
     fn view(&self) -> View {
         self.0.group.board().view()
+    }
+
+    async fn rewrite_cluster(&self, request: pb::UpdateClusterRequest) -> Result<pb::Cluster> {
+        let spec = request.spec.ok_or_else(|| Error::invalid("the request has no swarm spec"))?;
+        let spec = ClusterSpec::try_from(spec)?;
+        self.0
+            .write(|view, _| Ok((admit_update_cluster(view, request.version, spec.clone())?, ())))
+            .await?;
+        Ok(self.view().cluster().ok_or_else(|| Error::not_found("swarm not found"))?.into())
     }
 
     async fn rewrite_node(&self, request: pb::UpdateNodeRequest) -> Result<pb::Node> {
@@ -96,6 +108,13 @@ impl pb::control_server::Control for Control {
         answer(Ok(pb::GetClusterResponse { cluster, leader: self.0.node.to_string() }))
     }
 
+    async fn update_cluster(
+        &self,
+        request: Request<pb::UpdateClusterRequest>,
+    ) -> Answer<pb::Cluster> {
+        answer(self.rewrite_cluster(request.into_inner()).await)
+    }
+
     async fn create_service(
         &self,
         request: Request<pb::CreateServiceRequest>,
@@ -130,6 +149,12 @@ impl pb::control_server::Control for Control {
         answer(Ok(pb::ListServicesResponse { services }))
     }
 
+    async fn explain(&self, request: Request<pb::ByName>) -> Answer<pb::ExplainResponse> {
+        let (view, now) = (self.view(), self.0.group.board().clock.now());
+        let service = view.find_service(&request.get_ref().name);
+        answer(service.map(|service| list::explanation(explain_service(&view, service, now))))
+    }
+
     async fn get_task(&self, request: Request<pb::ByName>) -> Answer<pb::TaskRow> {
         let view = self.view();
         answer(view.find_task(&request.get_ref().name).map(|task| list::task_row(&view, task)))
@@ -153,6 +178,16 @@ impl pb::control_server::Control for Control {
 
     async fn update_node(&self, request: Request<pb::UpdateNodeRequest>) -> Answer<pb::Node> {
         answer(self.rewrite_node(request.into_inner()).await)
+    }
+
+    async fn remove_node(&self, request: Request<pb::RemoveNodeRequest>) -> Answer<pb::Removed> {
+        let request = request.into_inner();
+        let find = |view: &'_ View, name: &str| -> Result<(Id<_>, String)> {
+            view.find_node(name).map(|node| (node.id, node.description.hostname.clone()))
+        };
+        let force = if request.force { Force::Yes } else { Force::No };
+        let admit = |view: &'_ View, id| admit_remove_node(view, id, force);
+        answer(self.0.remove(&request.id, find, admit).await)
     }
 
     async fn create_secret(&self, request: Request<pb::SecretSpec>) -> Answer<pb::Created> {

@@ -1,6 +1,6 @@
 //! Writing: admit against what is stored, propose, and again if the store moved meanwhile.
 
-use skep_api::{Error, Id, IdGen, Result, Service, ServiceSpec};
+use skep_api::{Error, Id, IdGen, Result, Service, ServiceSpec, SpecVersion};
 use skep_manager_core::{
     Admitted, Change, Key, Prune, ServiceWrite, StackAction, StackRequest, View,
     admit_create_service, admit_remove_stack, admit_stack, admit_update_service,
@@ -8,7 +8,7 @@ use skep_manager_core::{
 use skep_wire::pb;
 
 use super::Inner;
-use super::image::{Lookup, pin};
+use super::image::{Found, Lookup, pin};
 use crate::raft::ProposeError;
 
 /// How often a request is admitted again because the store moved before its changes arrived. Each
@@ -68,37 +68,52 @@ impl Inner {
         &self,
         request: pb::CreateServiceRequest,
     ) -> Result<pb::CreateServiceResponse> {
+        let lookup = Lookup::parse(&request.resolve_image)?;
         let mut spec = service_spec(request.spec)?;
         // Refused before its image is looked up: that may take a while.
         admit_create_service(&self.group.board().view(), spec.clone(), &mut self.ids())?;
-        let warning = pin(&*self.images, Lookup::Always, &mut spec, None).await?;
-        let created =
-            self.create(|view, ids| admit_create_service(view, spec.clone(), ids)).await?;
-        Ok(pb::CreateServiceResponse { id: created.id, warnings: warning.into_iter().collect() })
+        let mut found = Found::default();
+        pin(&*self.images, lookup, &mut spec, None, &mut found).await?;
+        let created = self
+            .create(|view, ids| {
+                let mut admitted = admit_create_service(view, spec.clone(), ids)?;
+                found.note(view, &*self.images, &mut admitted.changes);
+                Ok(admitted)
+            })
+            .await?;
+        Ok(pb::CreateServiceResponse { id: created.id, warnings: found.warnings })
     }
 
     pub(super) async fn update_service(
         &self,
         request: pb::UpdateServiceRequest,
     ) -> Result<pb::UpdateServiceResponse> {
+        let lookup = Lookup::parse(&request.resolve_image)?;
         let view = self.group.board().view();
         let before = view.find_service(&request.id)?;
         let id: Id<Service> = before.id;
-        let mut warning = None;
-        let write = if request.rollback {
-            ServiceWrite::Rollback
-        } else {
-            let mut spec = service_spec(request.spec)?;
-            let first = ServiceWrite::Spec(Box::new(spec.clone()));
-            admit_update_service(&view, id, request.version, first)?;
-            warning = pin(&*self.images, Lookup::Always, &mut spec, Some(&before.spec)).await?;
-            ServiceWrite::Spec(Box::new(spec))
+        let mut found = Found::default();
+        let write = match (request.rollback, request.rollback_to) {
+            (true, None) => ServiceWrite::Rollback,
+            (true, Some(version)) => ServiceWrite::RollbackTo(SpecVersion(version)),
+            (false, Some(_)) => {
+                return Err(Error::invalid("rollback_to says where to: rollback must be set too"));
+            }
+            (false, None) => {
+                let mut spec = service_spec(request.spec)?;
+                let first = ServiceWrite::Spec(Box::new(spec.clone()));
+                admit_update_service(&view, id, request.version, first)?;
+                pin(&*self.images, lookup, &mut spec, Some(&before.spec), &mut found).await?;
+                ServiceWrite::Spec(Box::new(spec))
+            }
         };
         self.write(|view, _| {
-            Ok((admit_update_service(view, id, request.version, write.clone())?, ()))
+            let mut changes = admit_update_service(view, id, request.version, write.clone())?;
+            found.note(view, &*self.images, &mut changes);
+            Ok((changes, ()))
         })
         .await?;
-        Ok(pb::UpdateServiceResponse { warnings: warning.into_iter().collect() })
+        Ok(pb::UpdateServiceResponse { warnings: found.warnings })
     }
 
     /// One request: all of it is admitted, then it is written, in one entry where it fits.
@@ -118,13 +133,18 @@ impl Inner {
         };
         let view = self.group.board().view();
         admit_stack(&view, stack.clone(), &mut self.ids())?;
-        let mut warnings = Vec::new();
+        let mut found = Found::default();
         for spec in &mut stack.services {
             let before = view.service_named(&spec.name).map(|service| service.spec.as_ref());
-            warnings.extend(pin(&*self.images, lookup, spec, before).await?);
+            pin(&*self.images, lookup, spec, before, &mut found).await?;
         }
-        let actions = self.write(|view, ids| admit_stack(view, stack.clone(), ids)).await?;
-        Ok(pb::DeployStackResponse { actions: actions.iter().map(action).collect(), warnings })
+        let actions = self.write(|view, ids| {
+            let (mut changes, actions) = admit_stack(view, stack.clone(), ids)?;
+            found.note(view, &*self.images, &mut changes);
+            Ok((changes, actions))
+        });
+        let actions = actions.await?.iter().map(action).collect();
+        Ok(pb::DeployStackResponse { actions, warnings: found.warnings })
     }
 
     pub(super) async fn remove_stack(&self, stack: &str) -> Result<pb::RemoveStackResponse> {

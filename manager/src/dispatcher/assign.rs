@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, Stream};
 use skep_api::{AssignmentItem, AssignmentKey, Assignments, AssignmentsKind};
-use skep_manager_core::{assignments, diff};
-use skep_wire::pb;
+use skep_manager_core::{View, assignments, diff};
+use skep_wire::{pb, to_status};
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::{Inner, Talk, ended};
+use super::{Inner, Talk, ended, removed};
 use crate::storage::Shown;
 
 /// A stream of assignments.
@@ -44,7 +44,11 @@ impl Told {
             if self.talk.ended.is_cancelled() || self.inner.stop.is_cancelled() {
                 return Err(ended(&self.talk, &self.inner.stop).await);
             }
-            if let Some(news) = self.news() {
+            let view = self.moved.borrow_and_update().view.clone();
+            if view.node(self.talk.node).is_none() {
+                return Err(to_status(&removed()));
+            }
+            if let Some(news) = self.news(&view) {
                 let mut message = pb::AssignmentsMessage::from(&news);
                 message.applies_to = self.sent;
                 self.sent += 1;
@@ -59,9 +63,8 @@ impl Told {
     }
 
     /// What the node does not know yet.
-    fn news(&mut self) -> Option<Assignments> {
-        let view = self.moved.borrow_and_update().view.clone();
-        let now = assignments(&view, self.talk.node);
+    fn news(&mut self, view: &View) -> Option<Assignments> {
+        let now = assignments(view, self.talk.node);
         let news = match &self.known {
             None => Assignments {
                 kind: AssignmentsKind::Complete,

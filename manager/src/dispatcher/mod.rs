@@ -66,7 +66,7 @@ impl Dispatcher {
         let mut changes = Vec::new();
         for node in view.nodes().filter(|node| node.status.state != NodeState::Down) {
             self.0.sessions().await_return(node.id, now, period);
-            if node.status.state == NodeState::Ready {
+            if node.status.state != NodeState::Unknown {
                 let mut node = node.clone();
                 node.status.state = NodeState::Unknown;
                 node.status.message =
@@ -145,7 +145,7 @@ impl Inner {
     async fn update_node(&self, id: Id<Node>, edit: impl Fn(&mut Node)) -> Result<()> {
         for _ in 0..NODE_WRITES_MAX {
             let view = self.group.board().view();
-            let stored = view.node(id).ok_or_else(|| Error::not_found("node not found"))?;
+            let stored = view.node(id).ok_or_else(removed)?;
             let mut node = stored.clone();
             edit(&mut node);
             if node == *stored {
@@ -181,14 +181,13 @@ impl Inner {
     async fn open(&self, request: Request<pb::SessionRequest>) -> Result<Talk> {
         let addr = request.remote_addr().map(|addr| addr.ip().to_string());
         let request = request.into_inner();
-        let node: Id<Node> =
-            request.node_id.parse().map_err(|_| Error::not_found("node not found"))?;
+        let node: Id<Node> = request.node_id.parse().map_err(|_| removed())?;
         let description = request.description.ok_or_else(|| {
             Error::invalid("SessionRequest.description is missing: a node says what it is")
         })?;
         let description = NodeDescription::try_from(description)?;
         if self.group.board().view().node(node).is_none() {
-            return Err(Error::not_found("node not found"));
+            return Err(removed());
         }
         let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next::<Session>();
         let (now, period) = (self.now(), self.period());
@@ -198,17 +197,21 @@ impl Inner {
         Ok(Talk { id, node, ended })
     }
 
-    /// Whose session it is.
+    /// Whose session it is. A node that was removed has none any more.
     fn find(&self, session: &str) -> Result<Talk> {
         let id = session.parse().map_err(|_| SessionError::Invalid)?;
         let (node, ended) = self.sessions().find(id)?;
+        if self.group.board().view().node(node).is_none() {
+            self.sessions().forget(node);
+            return Err(removed());
+        }
         Ok(Talk { id, node, ended })
     }
 
     fn heartbeat(&self, session: &str) -> Result<Duration> {
-        let id = session.parse().map_err(|_| SessionError::Invalid)?;
+        let talk = self.find(session)?;
         let (now, period) = (self.now(), self.period());
-        self.sessions().beat(id, now, period)?;
+        self.sessions().beat(talk.id, now, period)?;
         let random = self.ids.lock().unwrap_or_else(PoisonError::into_inner).below(256);
         Ok(sessions::next_beat(period, random as u8))
     }
@@ -237,6 +240,11 @@ struct Talk {
     ended: CancellationToken,
 }
 
+/// The node is not in the store: it was removed, or never there.
+fn removed() -> Error {
+    Error::not_found("node not found")
+}
+
 /// What ends a stream.
 async fn ended(talk: &Talk, stop: &CancellationToken) -> Status {
     tokio::select! {
@@ -256,7 +264,7 @@ fn node_messages(
         loop {
             let view = moved.borrow_and_update().view.clone();
             let Some(node) = view.node(talk.node) else {
-                return Err(to_status(&Error::not_found("node not found")));
+                return Err(to_status(&removed()));
             };
             if sent.as_ref() != Some(&node.spec) {
                 sent = Some(node.spec.clone());

@@ -78,8 +78,9 @@ pub(crate) fn changes(view: &View, node: Id<Node>, reports: &[TaskReport]) -> Re
             return Err(Error::new(ErrorKind::PermissionDenied, why));
         }
         let mut status = report.status.clone();
-        // The time is stamped when it is stored.
+        // Those two are stamped when it is stored.
         status.at = task.status.at;
+        status.started_at = task.status.started_at;
         if status.state >= task.status.state && status != task.status {
             changes.push(Change::TaskStatus { task: task.id, status });
         }

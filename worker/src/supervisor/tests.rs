@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 
 use skep_api::{
-    AssignmentItem, Bytes, DirGrant, DirSource, FileGrant, FileSource, Grant, Node,
-    NodeDescription, PortConfig, PortRoute, Protocol, RoutedTask, SecretBytes, TaskState,
+    AssignmentItem, Bytes, Digest, DirGrant, DirSource, FileGrant, FileSource, Grant, Node,
+    NodeDescription, PortConfig, PortRoute, Protocol, RestartPolicy, RoutedTask, SecretBytes,
+    TaskState,
 };
 use skep_runtime::{FileData, OutputStream};
 use skep_wire::pb;
@@ -281,6 +282,59 @@ async fn tasks_run_on_without_managers_and_what_became_of_them_is_told_later() {
     };
     swarm.managers.told("both tasks' newest status", again).await;
     assert_eq!(swarm.runs(), 2, "a reconnect starts nothing");
+}
+
+#[tokio::test]
+async fn a_node_that_is_cut_off_starts_failed_tasks_again_and_tells_of_it_later() {
+    let swarm = Swarm::start();
+    let policy = RestartPolicy { delay: Duration::ZERO, ..RestartPolicy::default() };
+    let first = Assignment { restart: Some(policy), ..assignment(1, TaskState::Running) };
+    swarm.assign(vec![item(first.clone())]);
+    swarm.reaches(1, TaskState::Running).await;
+    swarm.assign(vec![item(first), wanted(2)]);
+    swarm.reaches(2, TaskState::Running).await;
+
+    swarm.managers.away.store(true, Ordering::SeqCst);
+    swarm.managers.hang_up();
+    // The second try comes after the first one failed.
+    swarm.managers.asked(2).await;
+    let before = swarm.managers.batches().concat().len();
+    swarm.run(0).end(Outcome::Exited(3));
+    swarm.run(1).end(Outcome::Exited(4));
+    swarm.managers.away.store(false, Ordering::SeqCst);
+    let told = |told: &[TaskReport], id, state| {
+        let news = told.iter().skip(before).rfind(|r| r.task == Id::from_u128(id));
+        news.filter(|report| report.status.state == state).map(|report| report.status.clone())
+    };
+    let both = |all: &[TaskReport]| {
+        told(all, 1, TaskState::Running).is_some() && told(all, 2, TaskState::Failed).is_some()
+    };
+    swarm.managers.told("what became of both", both).await;
+    let all = swarm.managers.batches().concat();
+    let first = told(&all, 1, TaskState::Running).expect("just told");
+    assert_eq!((first.restarts, first.failures, first.exit), (1, 1, Some(ExitInfo { code: 3 })));
+    assert_eq!(swarm.runs(), 3, "no policy, no other run of the second");
+
+    // From now on managers decide.
+    swarm.run(2).end(Outcome::Exited(5));
+    assert_eq!(swarm.reaches(1, TaskState::Failed).await.exit, Some(ExitInfo { code: 5 }));
+    assert_eq!(swarm.runs(), 3);
+}
+
+#[tokio::test]
+async fn every_session_says_what_is_compiled_by_then() {
+    let swarm = Swarm::start();
+    let said = || {
+        let description = swarm.managers.description.lock().expect("lock").clone();
+        description.expect("a description").compiled
+    };
+    swarm.managers.opened(1).await;
+    assert_eq!(said(), BTreeSet::new());
+    let compiled = BTreeSet::from([Digest([7; 32])]);
+    swarm.engine.compiled.lock().expect("lock").clone_from(&compiled);
+    swarm.managers.hang_up();
+    swarm.managers.opened(2).await;
+    assert_eq!(said(), compiled);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use hyper_util::rt::TokioIo;
-use skep_api::{Assignments, TaskReport};
+use skep_api::{Assignments, NodeDescription, TaskReport};
 use skep_wire::pb;
 use skep_wire::pb::dispatcher_server::{Dispatcher, DispatcherServer};
 use tokio::io::DuplexStream;
@@ -25,6 +25,10 @@ pub(crate) struct Managers {
     /// Refuses sessions and everything else.
     pub(crate) away: AtomicBool,
     sessions: watch::Sender<usize>,
+    /// How often somebody asked for one.
+    asked: watch::Sender<usize>,
+    /// What the node said of itself last.
+    pub(crate) description: Mutex<Option<NodeDescription>>,
     /// All that was assigned, for a session that begins.
     complete: Mutex<Option<Assignments>>,
     assign: Mutex<Option<Sender<pb::AssignmentsMessage>>>,
@@ -93,6 +97,15 @@ impl Managers {
         assert_eq!(opened, Ok(true), "no session number {sessions}");
     }
 
+    /// Waits until sessions were asked for so often more.
+    pub(crate) async fn asked(&self, more: usize) {
+        let mut asked = self.asked.subscribe();
+        let enough = *asked.borrow() + more;
+        let asked = asked.wait_for(|asked| *asked >= enough);
+        let asked = tokio::time::timeout(LIMIT, asked).await.map(|seen| seen.is_ok());
+        assert_eq!(asked, Ok(true), "nobody asked for a session {more} times");
+    }
+
     /// Waits until the reports so far fulfil a condition.
     pub(crate) async fn told(&self, what: &str, condition: impl Fn(&[TaskReport]) -> bool) {
         let mut batches = self.batches.subscribe();
@@ -120,9 +133,12 @@ impl Dispatcher for Served {
 
     async fn session(
         &self,
-        _: Request<pb::SessionRequest>,
+        request: Request<pb::SessionRequest>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        self.0.asked.send_modify(|asked| *asked += 1);
         self.here()?;
+        let description = request.into_inner().description.map(NodeDescription::try_from);
+        *self.0.description.lock().expect("lock") = description.transpose()?;
         let (sender, messages) = mpsc::unbounded_channel();
         let first = pb::SessionMessage { session_id: "a session".to_owned(), node: None };
         sender.send(Ok(first)).expect("open");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skep_api::{
-    ComponentSpec, DirGrant, DirSource, FileGrant, FileSource, Grant, Limits, MountKind,
+    ComponentSpec, DirGrant, DirSource, FileGrant, FileSource, Generic, Grant, Limits, MountKind,
     NetworkGrant, SCRATCH_DEFAULT, ServiceSpec, Task,
 };
 
@@ -76,6 +76,19 @@ fn networks(view: &View, task: &Task) -> Vec<NetworkGrant> {
     granted.collect()
 }
 
+/// The variables that tell a task which generic resources are its own: `DOCKER_RESOURCE_GPU=a,b`
+/// (semantics part 6.6). A spec can't claim others with a variable of that name.
+fn resources(given: &BTreeMap<String, Generic>) -> Vec<(String, String)> {
+    let variable = |(kind, generic): (&String, &Generic)| {
+        let value = match generic {
+            Generic::Count(count) => count.to_string(),
+            Generic::Names(names) => names.iter().map(String::as_str).collect::<Vec<_>>().join(","),
+        };
+        (format!("DOCKER_RESOURCE_{kind}").to_uppercase(), value)
+    };
+    given.iter().map(variable).collect()
+}
+
 /// Expands the templates of a spec for one task.
 struct Expander<'a> {
     view: &'a View,
@@ -97,11 +110,13 @@ impl Expander<'_> {
                 order.push(key);
             }
         }
+        let given = resources(&self.task.generic);
         let kept = order.into_iter().filter_map(|key| {
             let value = values.get(key).copied().flatten()?;
-            Some((key.to_owned(), self.expand(value)))
+            let own = given.iter().all(|(name, _)| name != key);
+            own.then(|| (key.to_owned(), self.expand(value)))
         });
-        kept.collect()
+        kept.chain(given.iter().cloned()).collect()
     }
 
     fn dirs(&self) -> Vec<DirGrant> {

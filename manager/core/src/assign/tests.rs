@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use skep_api::{
-    Assignment, Bytes, DirGrant, DirSource, FileSource, Grant, Mount, MountKind, NameTable,
-    PortRoute, SCRATCH_DEFAULT, TaskState,
+    Assignment, Bytes, DirGrant, DirSource, FileSource, Generic, Grant, Mount, MountKind,
+    NameTable, PortRoute, SCRATCH_DEFAULT, TaskState,
 };
 
 use super::*;
@@ -238,4 +238,20 @@ fn a_read_only_task_writes_only_to_memory_it_asked_for() {
     assert_eq!(grant.args, ["serve"]);
     let dirs: Vec<_> = grant.dirs.iter().map(|dir| (dir.path.as_str(), dir.read_only)).collect();
     assert_eq!(dirs, [("/v", true), ("/scratch", false)]);
+}
+
+#[test]
+fn a_task_is_told_which_generic_resources_are_its_own() {
+    let mut cluster = cluster("node n1\n svc web\n decide");
+    cluster.run("run");
+    let view = cluster.view();
+    let names = ["a", "b"].map(str::to_owned).into();
+    let generic = BTreeMap::from([
+        ("gpu".to_owned(), Generic::Names(names)),
+        ("ssd".to_owned(), Generic::Count(2)),
+    ]);
+    let task = Task { generic, ..cluster.find("web.1") };
+    let env = grant(&view, &task).expect("a grant").env;
+    let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(env, [("DOCKER_RESOURCE_GPU", "a,b"), ("DOCKER_RESOURCE_SSD", "2")]);
 }

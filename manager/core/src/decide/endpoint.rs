@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 
 use skep_api::{
     EndpointMode, Id, Network, PortConfig, Protocol, PublishMode, Service, Task, TaskAddress,
-    TaskState, TaskStatus, VirtualIp,
+    TaskStatus, VirtualIp,
 };
 
 use super::subnet::Subnet;
@@ -48,43 +48,47 @@ pub(crate) fn allocate(view: &View, service: Id<Service>) -> Vec<Change> {
 
 /// The services whose tasks may wait for an endpoint.
 pub(crate) fn waiting(view: &View) -> BTreeSet<Id<Service>> {
-    let new = view.unplaced().filter(|task| task.status.state == TaskState::New);
-    new.map(|task| task.service).collect()
+    view.fresh().map(|task| task.service).collect()
+}
+
+/// What a new task was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) ports: Vec<PortConfig>,
+    pub(crate) addresses: Vec<TaskAddress>,
+}
+
+/// What the new tasks were given, and what those are told that were not.
+#[derive(Debug, Default)]
+pub(crate) struct Allocation {
+    pub(crate) given: BTreeMap<Id<Task>, Given>,
+    pub(crate) refused: Vec<Change>,
 }
 
 /// Gives new tasks their service's ports and an address on each of their networks.
-pub(crate) fn allocate_tasks(view: &View) -> Vec<Change> {
+pub(crate) fn allocate_tasks(view: &View) -> Allocation {
     let mut chooser = Chooser::new(view);
     let mut plans: BTreeMap<Id<Service>, Result<Vec<PortConfig>, Shortage>> = BTreeMap::new();
-    let new = view.unplaced().filter(|task| task.status.state == TaskState::New);
-    let mut changes = Vec::new();
-    for task in new.filter(|task| task.is_wanted()) {
+    let mut allocation = Allocation::default();
+    for task in view.fresh().filter(|task| task.is_wanted()) {
         let Some(service) = view.service(task.service) else { continue };
         let ports = plans
             .entry(service.id)
             .or_insert_with(|| plan(view, service).map(|_| service.endpoint.ports.clone()));
-        let found =
-            ports.clone().and_then(|ports| Ok((ports, addresses(view, task, &mut chooser)?)));
-        match found {
-            Ok((ports, addresses)) => changes.push(Change::TaskAssign {
-                task: task.id,
-                node: None,
-                ports,
-                addresses,
-                generic: BTreeMap::new(),
-                status: TaskStatus {
-                    state: TaskState::Pending,
-                    message: "pending task scheduling".to_owned(),
-                    ..TaskStatus::default()
-                },
-            }),
+        let given = ports
+            .clone()
+            .and_then(|ports| Ok(Given { ports, addresses: addresses(view, task, &mut chooser)? }));
+        match given {
+            Ok(given) => drop(allocation.given.insert(task.id, given)),
             Err(shortage) => {
                 let status = TaskStatus { err: shortage.to_string(), ..task.status.clone() };
-                changes.push(Change::TaskStatus { task: task.id, status });
+                if status != task.status {
+                    allocation.refused.push(Change::TaskStatus { task: task.id, status });
+                }
             }
         }
     }
-    changes
+    allocation
 }
 
 /// The service with the endpoint of its spec, or nothing if it has it.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use skep_api::{
-    Availability, Compat, Node, NodeState, Protocol, Service, ServiceSpec, Task, TaskState,
+    Availability, Compat, Node, NodeState, PortConfig, Protocol, Service, ServiceSpec, Task,
 };
 
 use super::constraint::Constraint;
@@ -55,7 +55,12 @@ pub(super) struct Want<'a> {
 
 impl<'a> Want<'a> {
     /// What a task wants, and all others of its service and spec version.
-    pub(super) fn new(view: &'a View, spec: &'a ServiceSpec, task: &Task) -> Self {
+    pub(super) fn new(
+        view: &'a View,
+        spec: &'a ServiceSpec,
+        task: &Task,
+        ports: &[PortConfig],
+    ) -> Self {
         let constraints = spec.task.placement.constraints.iter();
         let workload = view.service(task.service).and_then(|service| service.workload.as_ref());
         let platform = workload.map(|workload| workload.platform.as_str());
@@ -64,7 +69,7 @@ impl<'a> Want<'a> {
             // One that can't be read is none: admission refuses it.
             constraints: constraints.filter_map(|text| Constraint::parse(text).ok()).collect(),
             platform: platform.filter(|platform| !platform.is_empty()),
-            ports: host_ports(&task.ports).collect(),
+            ports: host_ports(ports).collect(),
             compat: view.compat(),
         }
     }
@@ -124,6 +129,7 @@ impl<'a> Want<'a> {
         heir_of: Option<&Task>,
     ) -> Option<Filter> {
         let at = seats.seat(seat);
+        let heir_of = heir_of.filter(|task| task.node == Some(at.id));
         if self.ports.iter().any(|port| seats.holders(seat, *port) > inherited(heir_of, *port)) {
             return Some(Filter::HostPorts);
         }
@@ -165,11 +171,6 @@ fn reserves_nothing(generic: &BTreeMap<String, u64>) -> bool {
 /// How many holders of a port a task may overlook.
 fn inherited(heir_of: Option<&Task>, port: (Protocol, u16)) -> u64 {
     heir_of.map_or(0, |task| u64::from(host_ports(&task.ports).any(|held| held == port)))
-}
-
-/// Whether the scheduler has the task to place: it waits for a node, and is wanted.
-pub(super) fn waits(task: &Task) -> bool {
-    task.is_wanted() && task.node.is_none() && task.status.state == TaskState::Pending
 }
 
 /// Whether a task was tried in vain and its service has moved on: Swarm forgets it then, and so do

@@ -19,6 +19,7 @@ mod outdated;
 mod place;
 mod rank;
 mod reap;
+mod rebalance;
 mod replicated;
 pub(crate) mod restart;
 mod seat;
@@ -29,7 +30,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
-use skep_api::{Id, IdGen, Mode, Service, Slot, Time};
+use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time};
 
 pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
@@ -41,7 +42,7 @@ pub(crate) use self::update::outdated_slots;
 pub use self::update::{UpdateReason, UpdateWait, waits_for};
 use crate::change::Change;
 use crate::draft::Draft;
-use crate::store::View;
+use crate::store::{Event, TaskEvent, TaskHappened, View};
 
 /// How many changes a pass makes before it leaves the rest to the next one (a few more, since what
 /// was begun is finished): 50 raft entries, so that a service of a million tasks neither fills the
@@ -67,6 +68,7 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         draft: Draft::new(view, now.max(view.time())),
         dirty: dirty.spelt_out(view),
         left: Dirty::new(),
+        moved: BTreeSet::new(),
         ids,
     };
     if !std::mem::take(&mut pass.dirty.networks).is_empty() {
@@ -74,23 +76,31 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     }
     // Before all else: an update that goes back writes its service.
     pass.updates();
-    let mut jobs = pass.services();
-    pass.nodes();
+    let services = pass.services();
+    let nodes = pass.nodes();
     pass.slots();
     // After the restarts: what these gave up makes room for the slots that wait for their turn.
-    jobs.extend(job::jobs(&pass.draft.view(), &[], &pass.dirty.slots));
-    pass.jobs(jobs);
+    pass.jobs(&services, &nodes);
     // Again: what the restarts told to stop is no longer in flight.
+    pass.moved.clear();
     pass.updates();
-    pass.place();
+    pass.step(|view, _, _| place::end(view));
+    let placed = pass.place();
     pass.reap();
+    pass.draft.close(placed);
+    pass.rebalance();
+    // An update no longer waits for what never got a node and was ended, or was forgotten.
+    let view = pass.draft.view();
+    let updating = view.updating().map(|service| service.id);
+    pass.left.updates.extend(updating.filter(|service| pass.moved.contains(service)));
+    drop(view);
     pass.left.services.append(&mut pass.dirty.services);
     Decision { changes: pass.draft.finish(), left: pass.left }
 }
 
 /// When [`decide`] is to be called though nothing happened, and why.
 pub fn wake_at(view: &View) -> Option<(Time, &'static str)> {
-    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view)]
+    [restart::wake_at(view), update::wake_at(view), nodes::wake_at(view), rebalance::wake_at(view)]
         .into_iter()
         .flatten()
         .min()
@@ -113,6 +123,8 @@ struct Pass<'a> {
     draft: Draft,
     dirty: Dirty,
     left: Dirty,
+    /// Services with tasks that got further, or went.
+    moved: BTreeSet<Id<Service>>,
     ids: &'a mut IdGen,
 }
 
@@ -126,6 +138,14 @@ impl Pass<'_> {
         let made = changes.len();
         for event in self.draft.add(changes) {
             self.dirty.mark(&event);
+            if let Event::Task(TaskEvent {
+                service,
+                happened: TaskHappened::Status | TaskHappened::Removed { .. },
+                ..
+            }) = event
+            {
+                self.moved.insert(service);
+            }
         }
         made
     }
@@ -148,19 +168,16 @@ impl Pass<'_> {
         }
     }
 
-    /// Decides about services; returns those that are jobs, for later.
+    /// Decides about services; returns those that it looked at.
     fn services(&mut self) -> BTreeSet<Id<Service>> {
         let view = self.draft.view();
         self.dirty.nodes.extend(nodes::due(&view, self.draft.now()));
         for node in &self.dirty.nodes {
             self.dirty.services.extend(nodes::services_to_compare(&view, *node));
         }
-        let mut jobs = job::jobs(&view, &self.dirty.services, &[]);
-        if !self.dirty.nodes.is_empty() {
-            jobs.extend(job::on_all_nodes(&view));
-        }
         drop(view);
-        for id in std::mem::take(&mut self.dirty.services) {
+        let services = std::mem::take(&mut self.dirty.services);
+        for id in services.iter().copied() {
             if self.draft.len() >= PASS_CHANGES_MAX {
                 self.left.services.insert(id);
                 continue;
@@ -176,13 +193,14 @@ impl Pass<'_> {
             self.dirty.slots.extend(restart::crowded(&self.draft.view(), id));
             self.step(|view, _, _| endpoint::allocate(view, id));
         }
-        jobs
+        services
     }
 
-    /// Decides about nodes. After the services: a task that an update replaces is to stop in order,
+    /// Decides about nodes; returns those that it looked at. After the services: a task that an update replaces is to stop in order,
     /// and is not thrown out for constraints that it was not made with.
-    fn nodes(&mut self) {
-        for node in std::mem::take(&mut self.dirty.nodes) {
+    fn nodes(&mut self) -> BTreeSet<Id<Node>> {
+        let nodes = std::mem::take(&mut self.dirty.nodes);
+        for node in nodes.iter().copied() {
             if self.draft.len() >= PASS_CHANGES_MAX {
                 self.left.nodes.insert(node);
                 continue;
@@ -191,6 +209,7 @@ impl Pass<'_> {
             self.dirty.slots.extend(nodes::slots_of_unfit(&self.draft.view(), node));
             self.step(|view, now, _| nodes::reconcile(view, node, now));
         }
+        nodes
     }
 
     /// Replaces what ended or lost its node, and starts what waited for long enough.
@@ -208,29 +227,52 @@ impl Pass<'_> {
         }
     }
 
-    fn jobs(&mut self, jobs: BTreeSet<Id<Service>>) {
-        for id in jobs {
-            if self.draft.len() >= PASS_CHANGES_MAX {
-                self.left.services.insert(id);
-                continue;
-            }
-            let made = self.step(|view, now, ids| {
-                let found = view.service(id).map(|job| job::reconcile(view, job, now, ids));
-                cut(found.unwrap_or_default())
-            });
+    /// Decides about jobs, given the services and nodes that were looked at.
+    fn jobs(&mut self, services: &BTreeSet<Id<Service>>, nodes: &BTreeSet<Id<Node>>) {
+        for part in job::parts(&self.draft.view(), services, &self.dirty.slots, nodes) {
+            let made = if self.draft.len() < PASS_CHANGES_MAX {
+                self.step(|view, now, ids| job::reconcile(view, part, now, ids))
+            } else {
+                PASS_CHANGES_MAX
+            };
+            let (job::Part::All(service) | job::Part::OnNode(service, _)) = part;
             if made >= PASS_CHANGES_MAX {
-                self.left.services.insert(id);
+                self.left.services.insert(service);
             }
         }
     }
 
-    /// Gives addresses and nodes to what has none.
-    fn place(&mut self) {
+    /// Gives addresses and nodes to what has none. Nothing that follows looks at it, so that a task
+    /// that is made and placed in one pass is tried once.
+    fn place(&mut self) -> Vec<Change> {
         for service in endpoint::waiting(&self.draft.view()) {
             self.step(|view, _, _| endpoint::allocate(view, service));
         }
-        self.step(|view, _, _| endpoint::allocate_tasks(view));
-        self.step(|view, now, _| place::schedule(view, now));
+        let view = self.draft.view();
+        let allocation = endpoint::allocate_tasks(&view);
+        let scheduled = place::schedule(&view, allocation, self.draft.now());
+        drop(view);
+        self.left.slots.extend(scheduled.left);
+        scheduled.changes
+    }
+
+    /// Moves tasks, of one service at a time, once there is nothing else to do: what a move is weighed
+    /// against is what there is.
+    fn rebalance(&mut self) {
+        let all: Vec<_> = self.draft.view().rebalanced().map(|service| service.id).collect();
+        let mut moved = false;
+        if self.draft.len() == 0 {
+            moved = all.iter().any(|id| {
+                self.step(|view, now, ids| rebalance::reconcile(view, *id, now, ids)) > 0
+            });
+        }
+        if moved {
+            let placed = self.place();
+            self.draft.close(placed);
+        }
+        if self.draft.len() > 0 {
+            self.left.updates.extend(all);
+        }
     }
 
     /// Forgets the tasks that slots have too many of.
@@ -240,12 +282,7 @@ impl Pass<'_> {
                 self.left.slots.insert(slot);
                 continue;
             }
-            let made = self.step(|view, _, _| reap::reconcile(view, slot));
-            // An update no longer waits for what is forgotten.
-            let view = self.draft.view();
-            if made > 0 && view.updating().any(|service| service.id == slot.0) {
-                self.left.updates.insert(slot.0);
-            }
+            self.step(|view, _, _| reap::reconcile(view, slot));
         }
     }
 }

@@ -28,11 +28,11 @@ use crate::store::{Field, FieldKey, View};
 /// So many failures make a node the last choice for a service...
 const FAILURES_MAX: u64 = 5;
 /// ... if they happened within this time; both are Swarm's.
-const FAILURES_WINDOW: Duration = Duration::from_secs(5 * 60);
+pub(super) const FAILURES_WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// The nodes that suit the tasks of a service whatever is placed on them, in the branches of its
 /// placement preferences.
-fn field<'a>(seats: &Seats<'a>, view: &View, want: &Want<'a>) -> Arc<Field> {
+pub(super) fn field<'a>(seats: &Seats<'a>, view: &View, want: &Want<'a>) -> Arc<Field> {
     let labels = labels(want.spec).map(str::to_owned).collect();
     let constraints = want.spec.task.placement.constraints.clone();
     let key = FieldKey { constraints, platform: want.platform.map(str::to_owned), labels };

@@ -103,7 +103,9 @@ impl<'a> Kept<'a> {
     fn is_watched(&self, task: &Task) -> bool {
         let by_update =
             task.origin == Origin::Update && task.spec_version == self.newest.spec_version;
-        by_update || task.is_done()
+        // Whatever was wanted of it in the end: its slot is done.
+        let is_job = self.view.service(task.service).is_some_and(|service| service.job.is_some());
+        by_update || (is_job && task.status.state == TaskState::Complete)
     }
 }
 

@@ -130,6 +130,17 @@ impl<'a> Seats<'a> {
         seat.offer.get_or_insert_with(|| Offer::new(seat.node, active()))
     }
 
+    /// Counts one task of the service less on a node. What it alone held there, ports and generic
+    /// resources, is not given back: whoever asks does not put it there again.
+    pub(super) fn free(&mut self, at: usize, want: &Want<'_>) {
+        let reserved = &want.spec.task.reservations;
+        let seat = &mut self.all[at];
+        seat.tasks = seat.tasks.saturating_sub(1);
+        seat.of_service = seat.of_service.saturating_sub(1);
+        seat.free_cpus.0 = seat.free_cpus.0.saturating_add(reserved.cpus.0);
+        seat.free_memory.0 = seat.free_memory.0.saturating_add(reserved.memory.0);
+    }
+
     /// Counts one more task of the service on a node; returns the generic resources it is given.
     pub(super) fn take(&mut self, at: usize, want: &Want<'_>) -> BTreeMap<String, Generic> {
         let reserved = &want.spec.task.reservations;

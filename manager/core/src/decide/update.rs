@@ -145,8 +145,10 @@ impl fmt::Display for UpdateWait {
 pub(crate) fn outdated_slots(view: &View, service: &Service) -> u64 {
     let outdated = Outdated::new(view, service);
     let is_dirty = |slot: &Slot| {
-        let wanted = view.tasks_in(service.id, *slot).filter(|task| task.is_wanted());
-        wanted.count() > 1 || is_work(view, service, &outdated, *slot, view.time())
+        let wanted = || view.tasks_in(service.id, *slot).filter(|task| task.is_wanted());
+        // A task that moves start-first is beside the old one too, and is no update's business.
+        let moves = wanted().any(|task| task.origin == Origin::Move);
+        (wanted().count() > 1 && !moves) || is_work(view, service, &outdated, *slot, view.time())
     };
     slots(view, service).filter(is_dirty).count() as u64
 }
@@ -178,13 +180,12 @@ fn next(view: &View, service: &Service, now: Time) -> Next {
     let busy = flights.busy(now);
     let overtaken = flights.overtaken(now).count();
     let room = pace.parallelism.saturating_sub(busy - overtaken).min(STEP_SLOTS_MAX);
-    // A slot that was overtaken more than once is one slot still.
-    let slots_overtaken: BTreeSet<_> = flights.overtaken(now).collect();
-    let mut due: Vec<_> = slots_overtaken.into_iter().filter(is_due).take(room).collect();
+    // A set: a slot may hold the tasks of several updates that were overtaken one by the other.
+    let taken: BTreeSet<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    let mut due: Vec<_> = taken.iter().copied().collect();
     let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX - due.len());
     // Without room it still matters whether there is work: what is waited for differs.
     let work = work(view, service, &outdated, flights.farthest(), now, room.max(1) + due.len());
-    let taken: BTreeSet<_> = due.iter().copied().collect();
     due.extend(work.iter().copied().filter(|slot| !taken.contains(slot)).take(room));
     let until = if !due.is_empty() {
         return Next::Replace(due, pace.order);

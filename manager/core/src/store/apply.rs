@@ -350,14 +350,13 @@ impl Tables {
     /// Stores a task whose spec is kept, and counts it in.
     pub(super) fn put_task(&mut self, task: Task) {
         let key = (task.service, task.spec_version);
-        let Some(shared) = self.specs.get(&key).cloned() else { return };
+        let Some(shared) = self.specs.get(&key) else { return };
+        let (spec, users) = (Arc::clone(&shared.spec), shared.users + 1);
         let task = Arc::new(task);
-        let before = self.tasks.get(task.id).cloned();
-        self.index.move_task(before.as_deref(), Some(&task), &shared.spec);
-        self.tasks.put(Arc::clone(&task));
+        let before = self.tasks.put(Arc::clone(&task));
+        self.index.move_task(before.as_deref(), Some(&task), &spec);
         if before.is_none() {
-            let users = shared.users + 1;
-            self.specs.insert(key, SharedSpec { users, ..shared });
+            self.specs.insert(key, SharedSpec { spec, users });
             self.move_head(&task, Happened::Created);
         }
     }

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use skep_api::{
     Bytes, Id, Mode, NanoCpus, Network, Node, NodeState, Origin, PortConfig, Protocol, PublishMode,
-    Service, ServiceSpec, Slot, SpecVersion, Task, TaskAddress, TaskState, Time, UpdateState,
+    Service, ServiceOptions, ServiceSpec, Slot, SpecVersion, Task, TaskAddress, TaskState, Time,
+    UpdateState,
 };
 
 use super::map::{Counts, Map, Set};
@@ -30,9 +31,12 @@ pub(crate) struct Indexes {
     pub(crate) down: Set<(Time, Id<Node>)>,
     /// Tasks by node.
     pub(crate) on_node: Set<(Id<Node>, Id<Task>)>,
-    /// Tasks without a node that have not ended: some wait for a place, some are to be forgotten.
-    /// Those of global services wait here too, until the scheduler confirms their slots' node.
-    pub(crate) unplaced: Set<(Id<Service>, Slot, Id<Task>)>,
+    /// Tasks that wait for ports and addresses, and then for a node.
+    pub(crate) fresh: Set<(Id<Service>, Slot, Id<Task>)>,
+    /// Other tasks without a node that have not ended: some wait for a place, some are to be
+    /// forgotten. Those of global services wait here too, until the scheduler confirms their slots'
+    /// node.
+    pub(crate) pending: Set<(Id<Service>, Slot, Id<Task>)>,
     /// Tasks that may be prepared but not started yet, by when they may.
     pub(crate) held: Set<(Time, Id<Task>)>,
     /// Addresses of services and of tasks that have not ended.
@@ -41,6 +45,10 @@ pub(crate) struct Indexes {
     pub(crate) attached: Counts<(Id<Network>, Id<Service>)>,
     /// Published ports: those of the specs, and those that were chosen.
     pub(crate) published: Counts<(Protocol, u16, PublishMode, Id<Service>)>,
+    /// Services that ask to be rebalanced.
+    pub(crate) rebalanced: Set<Id<Service>>,
+    /// Tasks that were moved, by when they ran, ended, or were made.
+    pub(crate) moved: Set<(Id<Service>, Time, Id<Task>)>,
     /// Tasks that failed or were rejected on a node that the scheduler chose, by when.
     pub(crate) failed: Set<(Id<Service>, SpecVersion, Time, Id<Task>)>,
     /// What the active tasks of a node keep for themselves.
@@ -115,6 +123,9 @@ impl Indexes {
         if is_global(service) {
             self.global.add(service.id);
         }
+        if is_rebalanced(service) {
+            self.rebalanced.add(service.id);
+        }
     }
 
     pub(crate) fn take_service(&mut self, service: &Service) {
@@ -132,6 +143,9 @@ impl Indexes {
         }
         if is_global(service) {
             self.global.take(&service.id);
+        }
+        if is_rebalanced(service) {
+            self.rebalanced.take(&service.id);
         }
     }
 
@@ -156,16 +170,19 @@ impl Indexes {
         spec: &ServiceSpec,
     ) {
         let slot = |task: &Task| (task.service, task.slot, task.id);
-        let unplaced = |task: &Task| {
-            (task.node.is_none() && !task.status.state.is_terminal()).then(|| slot(task))
-        };
+        let unplaced = |task: &Task| task.node.is_none() && !task.status.state.is_terminal();
+        let is_new = |task: &Task| task.status.state == TaskState::New;
+        let fresh = |task: &Task| (unplaced(task) && is_new(task)).then(|| slot(task));
+        let pending = |task: &Task| (unplaced(task) && !is_new(task)).then(|| slot(task));
         let on_node = |task: &Task| task.node.map(|node| (node, task.id));
         let held = |task: &Task| held_until(task).map(|time| (time, task.id));
         self.slots.shift(before.map(slot), after.map(slot));
         self.made.shift(before.and_then(made), after.and_then(made));
+        self.moved.shift(before.and_then(moved), after.and_then(moved));
         self.failed.shift(before.and_then(failed), after.and_then(failed));
         self.held.shift(before.and_then(held), after.and_then(held));
-        self.unplaced.shift(before.and_then(unplaced), after.and_then(unplaced));
+        self.fresh.shift(before.and_then(fresh), after.and_then(fresh));
+        self.pending.shift(before.and_then(pending), after.and_then(pending));
         self.on_node.shift(before.and_then(on_node), after.and_then(on_node));
         let (old, new) = (before.map_or(&[][..], addresses), after.map_or(&[][..], addresses));
         if old != new {
@@ -226,6 +243,17 @@ impl Indexes {
         host_ports(&task.ports)
             .for_each(|(proto, port)| self.host_ports.take(&(node, proto, port)));
     }
+}
+
+/// Where a task stands in [`Indexes::moved`].
+fn moved(task: &Task) -> Option<(Id<Service>, Time, Id<Task>)> {
+    let ended = task.status.state.is_terminal().then_some(task.status.at);
+    let at = ended.or(task.status.started_at).unwrap_or(task.meta.created_at);
+    (task.origin == Origin::Move).then_some((task.service, at, task.id))
+}
+
+fn is_rebalanced(service: &Service) -> bool {
+    ServiceOptions::parse(&service.spec.labels).is_ok_and(|options| options.rebalance)
 }
 
 /// Where a task stands in [`Indexes::failed`].

@@ -115,11 +115,12 @@ impl<T: Record> Table<T> {
         }
     }
 
-    /// Stores the object, whatever was there before.
-    pub(crate) fn put(&mut self, object: Arc<T>) {
+    /// Stores the object, whatever was there before. Returns that.
+    pub(crate) fn put(&mut self, object: Arc<T>) -> Option<Arc<T>> {
         let id = object.id();
         let name = object.unique_name().map(str::to_lowercase);
-        if let Some(before) = self.rows.insert(id, object) {
+        let before = self.rows.insert(id, object);
+        if let Some(before) = &before {
             let old = before.unique_name().map(str::to_lowercase);
             if let Some(old) = old.filter(|old| name.as_ref() != Some(old)) {
                 self.names.remove(&old);
@@ -128,6 +129,7 @@ impl<T: Record> Table<T> {
         if let Some(name) = name {
             self.names.insert(name, id);
         }
+        before
     }
 
     pub(crate) fn remove(&mut self, id: Id<T>) -> Option<Arc<T>> {

@@ -237,9 +237,17 @@ impl View {
         self.0.index.on_node.keys().map(|key| key.0)
     }
 
-    /// The tasks without a node that have not ended, by service, slot and id.
+    /// The tasks that have neither a node nor their addresses, and have not ended; by service, slot
+    /// and id.
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = &Task> + Clone {
+        self.0.index.fresh.keys().filter_map(|key| self.task(key.2))
+    }
+
+    /// The tasks without a node that have not ended: those without addresses first, both by service,
+    /// slot and id.
     pub fn unplaced(&self) -> impl Iterator<Item = &Task> + Clone {
-        self.0.index.unplaced.keys().filter_map(|key| self.task(key.2))
+        let index = &self.0.index;
+        index.fresh.keys().chain(index.pending.keys()).filter_map(|key| self.task(key.2))
     }
 
     /// The tasks that must not be started yet, with the moment from which they may, by moment.
@@ -392,6 +400,28 @@ impl View {
         let keys = self.0.index.failed.from(&(service, version, since, Id::from_u128(0)));
         keys.take_while(move |key| (key.0, key.1) == (service, version))
             .filter_map(|key| self.task(key.3).and_then(|task| task.node))
+    }
+
+    /// When a task of that version of a service's spec last failed or was rejected.
+    pub(crate) fn last_failure(&self, service: Id<Service>, version: SpecVersion) -> Option<Time> {
+        let end = (service, version, Time::from_nanos(u64::MAX), Id::from_u128(u128::MAX));
+        let last = self.0.index.failed.last_to(&end)?;
+        ((last.0, last.1) == (service, version)).then_some(last.2)
+    }
+
+    /// When a task of a service last moved to another node.
+    pub(crate) fn last_move(&self, service: Id<Service>) -> Option<Time> {
+        let last = self.0.index.moved.last_to(&(
+            service,
+            Time::from_nanos(u64::MAX),
+            Id::from_u128(u128::MAX),
+        ))?;
+        (last.0 == service).then_some(last.1)
+    }
+
+    /// The services that ask to be rebalanced, by id.
+    pub(crate) fn rebalanced(&self) -> impl Iterator<Item = &Service> + Clone {
+        self.0.index.rebalanced.keys().filter_map(|id| self.service(*id))
     }
 
     /// How many active tasks hold a port on a node.

@@ -57,12 +57,15 @@ fn ports_are_unique(view: &View) {
             assert_eq!(other, None, "port {} is given out twice", port.published);
         }
     }
-    let mut taken = BTreeSet::new();
+    // A host port passes from a task to the one that takes over its slot.
+    let mut taken = BTreeMap::new();
     for task in view.tasks().filter(|task| task.is_active()) {
         for port in task.ports.iter().filter(|port| port.mode == PublishMode::Host) {
             let Some(node) = task.node else { continue };
             let place = (node, port.protocol, port.published);
-            assert!(taken.insert(place), "host port {} is held twice", port.published);
+            let slot = (task.service, task.slot);
+            let holder = *taken.entry(place).or_insert(slot);
+            assert_eq!(holder, slot, "host port {} is held twice", port.published);
         }
     }
 }

@@ -374,6 +374,7 @@ impl Cluster {
                 "ready" => node.status.state = NodeState::Ready,
                 "down" => node.status.state = NodeState::Down,
                 "unknown" => node.status.state = NodeState::Unknown,
+                "disconnected" => node.status.state = NodeState::Disconnected,
                 "manager" => node.spec.role = NodeRole::Manager,
                 setting => {
                     let (key, value) = setting.split_once('=').expect(setting);

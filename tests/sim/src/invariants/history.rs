@@ -29,7 +29,13 @@ pub(super) fn at_rest(view: &View) -> Checked {
         }
     }
     let limit = view.cluster().map_or(5, |cluster| cluster.spec.task_history_limit);
-    for ((service, slot), ended) in slots.iter().filter(|_| limit >= 0) {
+    // Swarm keeps all of a job's tasks until its next iteration.
+    let kept = |service: &Id<Service>| {
+        view.compat() == Compat::Swarm && view.service(*service).is_some_and(|s| s.job.is_some())
+    };
+    for ((service, slot), ended) in
+        slots.iter().filter(|((service, _), _)| limit >= 0 && !kept(service))
+    {
         let attempts = |task: &&Task| {
             let spec = view.spec_of(task);
             spec.map_or(0, |spec| spec.task.restart.max_attempts as i64 + 1)

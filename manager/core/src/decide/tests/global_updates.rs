@@ -167,3 +167,50 @@ fn behaviour_26_a_spec_change_recreates_what_was_given_up() {
         "#]],
     );
 }
+
+#[test]
+fn an_update_hears_at_once_of_a_task_that_was_ended_before_it_got_a_node() {
+    check(
+        "compat swarm
+         node n1 memory=50m
+         svc all mode=global
+         run
+         update all reserve-memory=100m
+         run
+         status all
+         node n1 drain
+         decide
+         status all
+         show",
+        expect![[r#"
+            all: updating 1 "update in progress", waiting for task all.3uvw2piz92z3zj22fa37onmez/b to run
+            all: completed 1 "update completed"
+            all.n1 shutdown n1 desired=shutdown
+            all.n1 shutdown - desired=shutdown
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn a_slot_with_the_tasks_of_two_overtaken_updates_gets_one_new_task() {
+    check(
+        "node n1
+         svc web update.order=start-first update.parallelism=3 restart=none
+         decide
+         update web image=web:2
+         decide
+         update web image=web:3
+         decide
+         update web image=web:4
+         decide
+         show",
+        expect![[r#"
+            web.1 assigned n1 desired=shutdown
+            web.1 assigned n1 desired=shutdown
+            web.1 assigned n1
+            web.1 assigned n1
+            --
+        "#]],
+    );
+}

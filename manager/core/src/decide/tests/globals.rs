@@ -324,8 +324,16 @@ fn behaviour_28_services_do_not_touch_each_others_tasks() {
          run
          state two.n1 failed
          run
+         show
+         update one image=web:2
+         run
          show",
         expect![[r#"
+            one.n1 running n1
+            two.n1 failed n1 desired=shutdown
+            two.n1 running n1
+            --
+            one.n1 shutdown n1 desired=shutdown
             one.n1 running n1
             two.n1 failed n1 desired=shutdown
             two.n1 running n1
@@ -439,6 +447,38 @@ fn swarm_leaves_a_slot_that_its_policy_does_not_restart_empty_when_the_node_is_b
             any.n1 shutdown n1 desired=shutdown
             any.n1 running n1
             none.n1 shutdown n1 desired=shutdown
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_node_has_stays_while_it_is_unknown_disconnected_or_paused() {
+    check(
+        "node n1
+         node n2
+         node n3
+         svc all mode=global
+         svc every mode=global-job
+         svc web replicas=3
+         run
+         node n1 unknown
+         node n2 disconnected
+         node n3 pause
+         run
+         wait 90000
+         run
+         show",
+        expect![[r#"
+            all.n1 running n1
+            all.n2 running n2
+            all.n3 running n3
+            every.n1 running n1 desired=complete
+            every.n2 running n2 desired=complete
+            every.n3 running n3 desired=complete
+            web.1 running n1
+            web.2 running n2
+            web.3 running n3
             --
         "#]],
     );

@@ -1,6 +1,7 @@
 use expect_test::expect;
 
-use crate::decide::{PASS_CHANGES_MAX, job};
+use crate::decide::PASS_CHANGES_MAX;
+use crate::decide::job::{self, Part};
 use crate::testing::{Cluster, check, cluster};
 
 #[test]
@@ -380,7 +381,7 @@ fn a_large_job_is_begun_step_by_step_and_removed_before_it_starts_over() {
     let mut cluster = cluster("svc batch mode=job:20000/20000");
     let step = |cluster: &mut Cluster| {
         let view = cluster.view();
-        let job = view.service_named("batch").expect("a job");
+        let job = Part::All(view.service_named("batch").expect("a job").id);
         let changes = job::reconcile(&view, job, cluster.now, &mut cluster.ids);
         cluster.apply(changes.clone());
         changes.len()
@@ -427,6 +428,32 @@ fn a_slot_that_failed_in_the_last_iteration_is_not_restarted_in_the_next() {
          show",
         expect![[r#"
             batch.0 running n1 desired=complete iteration=1
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn a_task_that_completes_though_it_was_to_stop_leaves_nothing_to_do() {
+    check(
+        "history 1
+         node n1
+         node n2
+         svc batch mode=job:1/2
+         task batch.0 running n1 desired=complete
+         node n1 drain
+         decide
+         show
+         state batch.0/a complete
+         run
+         show",
+        expect![[r#"
+            batch.0 running n1 desired=shutdown
+            batch.0 assigned n2 desired=ready
+            --
+            batch.0 complete n1 desired=shutdown
+            batch.0 shutdown n2 desired=shutdown
+            batch.1 running n2 desired=complete
             --
         "#]],
     );

@@ -11,6 +11,7 @@ mod jobs;
 mod pace;
 mod placing;
 mod properties;
+mod rebalancing;
 mod replicas;
 mod restarts;
 mod rolling;
