@@ -110,6 +110,9 @@ impl World {
             if loses {
                 agent.description.compiled.clear();
             }
+            if self.chance.permille(faults.refit) {
+                users::refit(&mut agent.description, &mut self.chance);
+            }
             self.down.insert(node, back);
         }
     }
