@@ -180,8 +180,9 @@ fn next(view: &View, service: &Service, now: Time) -> Next {
     let busy = flights.busy(now);
     let overtaken = flights.overtaken(now).count();
     let room = pace.parallelism.saturating_sub(busy - overtaken).min(STEP_SLOTS_MAX);
-    // A set: a slot may hold the tasks of several updates that were overtaken one by the other.
-    let taken: BTreeSet<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    // A set: a slot that was overtaken more than once is one slot still.
+    let overtaken: BTreeSet<_> = flights.overtaken(now).filter(is_due).collect();
+    let taken: BTreeSet<_> = overtaken.into_iter().take(room).collect();
     let mut due: Vec<_> = taken.iter().copied().collect();
     let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX - due.len());
     // Without room it still matters whether there is work: what is waited for differs.

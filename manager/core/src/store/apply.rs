@@ -364,11 +364,11 @@ impl Tables {
     /// Notes the newest task of the slot of one that came or went.
     fn move_head(&mut self, task: &Task, happened: Happened) {
         let slot = (task.service, task.slot);
-        let keys = self.index.slots.from(&(slot.0, slot.1, Id::from_u128(0)));
-        let others = keys
-            .take_while(|key| (key.0, key.1) == slot)
-            .filter(|key| key.2 != task.id)
-            .filter_map(|key| self.tasks.get(key.2).map(Arc::as_ref));
+        let rows = self.tasks.from(&(slot.0, slot.1, Id::from_u128(0)));
+        let others = rows
+            .take_while(|(place, _)| (place.0, place.1) == slot)
+            .filter(|(place, _)| place.2 != task.id)
+            .map(|(_, other)| other.as_ref());
         let age = |task: &&Task| (task.meta.created_at, task.id);
         let other = others.max_by_key(age);
         let both = other.into_iter().chain([task]).max_by_key(age);

@@ -16,8 +16,6 @@ use super::map::{Counts, Map, Set};
 /// The indexes of the store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Indexes {
-    /// Tasks by service and slot.
-    pub(crate) slots: Set<(Id<Service>, Slot, Id<Task>)>,
     /// Slots by the spec version of their newest task: what an update has still to do, without
     /// looking at what it has done.
     pub(crate) heads: Set<(Id<Service>, SpecVersion, Slot)>,
@@ -176,7 +174,6 @@ impl Indexes {
         let pending = |task: &Task| (unplaced(task) && !is_new(task)).then(|| slot(task));
         let on_node = |task: &Task| task.node.map(|node| (node, task.id));
         let held = |task: &Task| held_until(task).map(|time| (time, task.id));
-        self.slots.shift(before.map(slot), after.map(slot));
         self.made.shift(before.and_then(made), after.and_then(made));
         self.moved.shift(before.and_then(moved), after.and_then(moved));
         self.failed.shift(before.and_then(failed), after.and_then(failed));

@@ -12,6 +12,7 @@ mod index;
 mod map;
 mod snapshot;
 mod table;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -19,7 +20,7 @@ mod view;
 use std::sync::Arc;
 
 use skep_api::{
-    Cluster, Config, Id, Network, Node, Secret, Service, ServiceSpec, SpecVersion, Task, Time,
+    Cluster, Config, Id, Network, Node, Secret, Service, ServiceSpec, SpecVersion, Time,
 };
 
 pub use apply::{ApplyError, Event, Happened, TaskEvent, TaskHappened};
@@ -33,6 +34,7 @@ use self::field::Fields;
 use self::index::Indexes;
 use self::map::Map;
 use self::table::Table;
+use self::tasks::Tasks;
 use crate::change::{Change, Entry};
 
 /// The swarm's state.
@@ -49,7 +51,7 @@ pub(crate) struct Tables {
     clusters: Table<Cluster>,
     nodes: Table<Node>,
     services: Table<Service>,
-    tasks: Table<Task>,
+    tasks: Tasks,
     networks: Table<Network>,
     secrets: Table<Secret>,
     configs: Table<Config>,

@@ -69,10 +69,6 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Record> Table<T> {
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     pub(crate) fn get(&self, id: Id<T>) -> Option<&Arc<T>> {
         self.rows.get(&id)
     }
@@ -95,12 +91,7 @@ impl<T: Record> Table<T> {
 
     /// Whether the stored object is the one that the writer read. Returns it.
     pub(crate) fn check_update(&self, object: &T) -> Result<&Arc<T>, ApplyError> {
-        let key = T::key(object.id());
-        let stored = self.get(object.id()).ok_or(ApplyError::Missing { key })?;
-        let (given, stored_version) = (object.meta().version, stored.meta().version);
-        if given != stored_version {
-            return Err(ApplyError::Stale { key, given, stored: stored_version });
-        }
+        let stored = check_version(self.get(object.id()), object)?;
         self.check_name(object)?;
         Ok(stored)
     }
@@ -144,28 +135,56 @@ impl<T: Record> Table<T> {
     /// in that order (semantics part 1.1).
     pub(crate) fn find(&self, input: &str) -> Result<&Arc<T>, Error> {
         let exact = input.parse().ok().and_then(|id| self.get(id));
-        if let Some(found) = exact.or_else(|| self.named(input)) {
-            return Ok(found);
-        }
-        let mut matches = self.with_prefix(input);
-        let first = matches.next().map(|row| row.id()).and_then(|id| self.get(id));
-        match (first, matches.count()) {
-            (None, _) => Err(not_found(T::KIND, input)),
-            (Some(found), 0) => Ok(found),
-            (Some(_), more) => Err(ambiguous(T::KIND, input, more + 1)),
-        }
+        pick(input, exact.or_else(|| self.named(input)), self.with_prefix(input))
     }
 
     /// The objects whose ids begin with these characters.
-    pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<T>> {
-        // Ids order as they are written, so those with a prefix stand together.
-        let first = format!("{prefix:0<25}").parse().ok().filter(|_| !prefix.is_empty());
-        first
+    pub(crate) fn with_prefix<'a, 'p>(
+        &'a self,
+        prefix: &'p str,
+    ) -> impl Iterator<Item = &'a Arc<T>> + use<'a, 'p, T> {
+        first_with(prefix)
             .into_iter()
-            .flat_map(|first: Id<T>| self.rows.from(&first))
+            .flat_map(|first| self.rows.from(&first))
             .map(|(_, row)| row)
             .take_while(move |row| row.id().to_string().starts_with(prefix))
     }
+}
+
+/// Whether the stored object is the one that the writer read. Returns it.
+pub(super) fn check_version<'a, T: Record>(
+    stored: Option<&'a Arc<T>>,
+    object: &T,
+) -> Result<&'a Arc<T>, ApplyError> {
+    let key = T::key(object.id());
+    let stored = stored.ok_or(ApplyError::Missing { key })?;
+    let (given, stored_version) = (object.meta().version, stored.meta().version);
+    if given != stored_version {
+        return Err(ApplyError::Stale { key, given, stored: stored_version });
+    }
+    Ok(stored)
+}
+
+/// The object that a user means: the one that is named exactly, or the only one whose id begins so.
+pub(super) fn pick<'a, T: Record>(
+    input: &str,
+    exact: Option<&'a Arc<T>>,
+    mut with_prefix: impl Iterator<Item = &'a Arc<T>>,
+) -> Result<&'a Arc<T>, Error> {
+    if let Some(found) = exact {
+        return Ok(found);
+    }
+    match (with_prefix.next(), with_prefix.count()) {
+        (None, _) => Err(not_found(T::KIND, input)),
+        (Some(found), 0) => Ok(found),
+        (Some(_), more) => Err(ambiguous(T::KIND, input, more + 1)),
+    }
+}
+
+/// The first id that may begin with these characters: ids order as they are written, so those with a
+/// prefix stand together.
+pub(super) fn first_with<T>(prefix: &str) -> Option<Id<T>> {
+    format!("{prefix:0<25}").parse().ok().filter(|_| !prefix.is_empty())
 }
 
 /// Swarm's words for an object that is not there.

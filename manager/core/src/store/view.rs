@@ -121,8 +121,8 @@ impl View {
 
     /// The tasks of a service, by slot, then by id.
     pub fn tasks_of(&self, service: Id<Service>) -> impl Iterator<Item = &Task> + Clone {
-        let keys = self.0.index.slots.from(&(service, Slot::FIRST, Id::from_u128(0)));
-        keys.take_while(move |key| key.0 == service).filter_map(|key| self.task(key.2))
+        let rows = self.0.tasks.from(&(service, Slot::FIRST, Id::from_u128(0)));
+        rows.take_while(move |(place, _)| place.0 == service).map(|(_, task)| task.as_ref())
     }
 
     /// The tasks of a slot, by id.
@@ -131,14 +131,14 @@ impl View {
         service: Id<Service>,
         slot: Slot,
     ) -> impl Iterator<Item = &Task> + Clone {
-        let keys = self.0.index.slots.from(&(service, slot, Id::from_u128(0)));
-        keys.take_while(move |key| (key.0, key.1) == (service, slot))
-            .filter_map(|key| self.task(key.2))
+        let rows = self.0.tasks.from(&(service, slot, Id::from_u128(0)));
+        rows.take_while(move |(place, _)| (place.0, place.1) == (service, slot))
+            .map(|(_, task)| task.as_ref())
     }
 
     /// Every slot that has a task, of services that are there or gone.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (Id<Service>, Slot)> {
-        self.0.index.slots.keys().map(|key| (key.0, key.1))
+        self.0.tasks.places().map(|place| (place.0, place.1))
     }
 
     /// The newest task of a slot.
@@ -240,14 +240,15 @@ impl View {
     /// The tasks that have neither a node nor their addresses, and have not ended; by service, slot
     /// and id.
     pub(crate) fn fresh(&self) -> impl Iterator<Item = &Task> + Clone {
-        self.0.index.fresh.keys().filter_map(|key| self.task(key.2))
+        self.0.index.fresh.keys().filter_map(|place| self.0.tasks.at(place)).map(Arc::as_ref)
     }
 
     /// The tasks without a node that have not ended: those without addresses first, both by service,
     /// slot and id.
     pub fn unplaced(&self) -> impl Iterator<Item = &Task> + Clone {
         let index = &self.0.index;
-        index.fresh.keys().chain(index.pending.keys()).filter_map(|key| self.task(key.2))
+        let places = index.fresh.keys().chain(index.pending.keys());
+        places.filter_map(|place| self.0.tasks.at(place)).map(Arc::as_ref)
     }
 
     /// The tasks that must not be started yet, with the moment from which they may, by moment.
