@@ -164,8 +164,6 @@ fn is_explained(view: &View, service: &Service, slot: Slot) -> bool {
         let state = task.status.state;
         task.is_wanted() && state <= TaskState::Pending && !task.status.err.is_empty()
     };
-    // The slots of a job wait for their turn.
-    let queues = service.spec.mode.is_job();
     let updating = service.update_status.as_ref().is_some_and(|status| {
         matches!(status.state, UpdateState::Updating | UpdateState::RollbackStarted)
     });

@@ -68,7 +68,10 @@ pub(crate) fn services_to_compare(view: &View, node: Id<Node>) -> BTreeSet<Id<Se
     let is_older = |task: &&Task| {
         view.service(task.service).is_some_and(|s| s.spec_version != task.spec_version)
     };
-    let older = view.tasks_on(node).filter(is_older);
+    // Those that were not confirmed yet are on no node, but have one.
+    let slot = Slot::Node(node);
+    let meant = view.global_services().flat_map(|service| view.tasks_in(service.id, slot));
+    let older = view.tasks_on(node).chain(meant).filter(is_older);
     older.map(|task| task.service).collect()
 }
 
@@ -109,7 +112,7 @@ fn misfits<'a>(view: &'a View, node: &Node) -> Vec<&'a Task> {
     let mut room = Room::of(node);
     tasks.retain(|task| {
         let Some(spec) = view.spec_of(task) else { return false };
-        let fits = meets(view, task, spec, node) && room.fits(task, spec);
+        let fits = suits(view, task, spec, node) && room.fits(task, spec);
         if fits {
             room.take(task, spec);
         }
@@ -118,24 +121,25 @@ fn misfits<'a>(view: &'a View, node: &Node) -> Vec<&'a Task> {
     tasks
 }
 
-/// Whether a node meets the constraints that count for a task.
-fn meets(view: &View, task: &Task, own: &ServiceSpec, node: &Node) -> bool {
+/// Whether a node meets the constraints that count for a task. One that is being replaced may stay
+/// until then if it meets those of either spec.
+fn suits(view: &View, task: &Task, own: &ServiceSpec, node: &Node) -> bool {
     let Some(service) = view.service(task.service) else {
         return constraint::all_hold(own, node);
     };
-    if constraint::all_hold(&service.spec, node) {
-        return true;
-    }
-    let is_replaced = service.update_status.as_ref().is_some_and(|update| {
+    constraint::all_hold(&service.spec, node)
+        || (is_replaced(view, service, task) && constraint::all_hold(own, node))
+}
+
+/// Whether an update is to replace a task, or has put the one there that is to take over from it.
+fn is_replaced(view: &View, service: &Service, task: &Task) -> bool {
+    let under_way = service.update_status.as_ref().is_some_and(|update| {
         !matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
     });
-    let age = |task: &Task| (task.meta.created_at, task.id);
-    let is_followed = || {
-        let mut others = view.tasks_in(task.service, task.slot);
-        others.any(|other| other.is_wanted() && age(other) > age(task))
-    };
-    let is_older = task.spec_version != service.spec_version;
-    is_older && (is_replaced || is_followed()) && constraint::all_hold(own, node)
+    let made = |task: &Task| (task.meta.created_at, task.id);
+    let takes_over = |other: &Task| other.is_wanted() && made(other) > made(task);
+    task.spec_version != service.spec_version
+        && (under_way || view.tasks_in(task.service, task.slot).any(takes_over))
 }
 
 /// What is left of a node while its tasks are counted.

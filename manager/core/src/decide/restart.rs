@@ -33,8 +33,8 @@
 use std::time::Duration;
 
 use skep_api::{
-    Availability, Compat, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service,
-    Slot, Task, TaskState, Time, UpdateState,
+    Availability, Compat, Id, IdGen, Mode, Node, NodeState, Origin, RestartCondition,
+    RestartPolicy, Service, Slot, Task, TaskState, Time, UpdateState,
 };
 
 use super::{SlotKey, global, nodes, outdated::Outdated};
@@ -207,7 +207,8 @@ pub(crate) fn is_thrown_out(task: &Task) -> bool {
 /// How many attempts of the task's spec version the slot has seen, within the policy's window before
 /// the task's end.
 pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
-    let end = if task.status.state.is_terminal() { task.status.at } else { now };
+    let end =
+        if task.status.state.is_terminal() { task.status.at } else { lost_at(view, task, now) };
     let in_window = |moment: Time| policy.window.is_zero() || end.since(moment) < policy.window;
     let same = view.tasks_in(task.service, task.slot).filter(|other| {
         (other.spec_version, other.job_iteration) == (task.spec_version, task.job_iteration)
@@ -220,6 +221,16 @@ pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Ti
         u64::from(attempt) + failures
     });
     counts.sum()
+}
+
+/// When a task that did not end was lost: with its node. Never a moment that moves on with the
+/// time: what is decided now would be decided otherwise later, and nothing would say when.
+fn lost_at(view: &View, task: &Task, now: Time) -> Time {
+    let node = task.home().and_then(|node| view.node(node));
+    node.map_or(now, |node| match node.status.state {
+        NodeState::Down => node.status.since,
+        _ => node.meta.updated_at,
+    })
 }
 
 /// Whether a task is one that the policy's attempts count.

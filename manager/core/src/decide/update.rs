@@ -278,13 +278,16 @@ pub(crate) fn left_behind<'a>(
     let over = service.update_status.as_ref().is_some_and(|update| {
         matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
     });
+    if !over {
+        return BTreeSet::new();
+    }
     let outdated = Outdated::new(view, service);
     let age = |task: &Task| (task.meta.created_at, task.id);
     let is_followed = |task: &Task| {
         let mut others = view.tasks_in(task.service, task.slot);
         others.any(|other| other.is_wanted() && age(other) > age(task))
     };
-    let older = tasks.filter(|task| over && task.is_wanted() && !is_followed(task));
+    let older = tasks.filter(|task| task.is_wanted() && !is_followed(task));
     older.filter(|task| outdated.is_outdated(task)).filter_map(|task| task.node).collect()
 }
 

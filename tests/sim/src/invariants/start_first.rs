@@ -6,7 +6,7 @@ use super::{Checked, name, order, others};
 use crate::group::Applied;
 
 pub(super) fn check(applied: &Applied) -> Checked {
-    let (was, view) = (&applied.before, &applied.after);
+    let view = &applied.after;
     for (before, after) in applied.tasks() {
         let (Some(before), Some(task)) = (before, after) else { continue };
         let told = before.is_wanted() && task.desired == TaskState::Shutdown;
@@ -14,14 +14,21 @@ pub(super) fn check(applied: &Applied) -> Checked {
         if !told || !ran || task.status.state.is_terminal() {
             continue;
         }
-        let Some(service) = was.service(task.service) else { continue };
+        // A spec that was written meanwhile says what is next, not what was decided.
+        let known = |version: u64| version <= applied.seen || version == view.version();
+        let service = view.service(task.service).filter(|s| known(s.meta.version));
+        let Some(service) = service else { continue };
         let replicated = matches!(service.spec.mode, Mode::Replicated { .. });
-        if !replicated || order(was, service) != UpdateOrder::StartFirst {
+        if !replicated || order(view, service) != UpdateOrder::StartFirst {
             continue;
         }
         let newer = |other: &&Task| other.meta.created_at > task.meta.created_at;
         let runs = |other: &Task| other.is_wanted() && other.status.state == TaskState::Running;
         let successors: Vec<_> = others(view, task).filter(newer).collect();
+        // The same goes for one that ran when it was decided.
+        if successors.iter().any(|other| !known(other.meta.version)) {
+            continue;
+        }
         if !others(view, task).any(runs) && successors.iter().any(|t| t.is_wanted()) {
             let what = name(view, task);
             return Err(format!("{what} ran and is told to stop before its successor runs"));
