@@ -10,6 +10,7 @@ mod demo;
 mod guests;
 mod install;
 mod release;
+mod soak;
 mod test;
 mod toolchain;
 
@@ -23,6 +24,7 @@ cargo xtask TASK
   demo             a node with the to-do sample on it, to look at and to play with
   demo --check     the same, talked to and taken down by itself
   bench [--quick]  memory, times and size of the release binary, beside the goals
+  soak sim         many more seeds of the simulator than `test` runs, until one fails
   bench core       what decisions cost with 10,000 nodes and 1,000,000 tasks
   fix              format, take clippy's suggestions, renew the tests' expectations
 ";
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(bench::Idle::Minute),
         ["bench", "core"] => bench::core(),
         ["bench", "--quick"] => bench::run(bench::Idle::Moment),
+        ["soak", "sim"] => soak::simulator(),
         ["fix"] => test::fix(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -15,6 +15,9 @@ const GUEST_WORKSPACES: [&str; 2] = ["samples", "tests/guests"];
 /// What the names of the tests with Docker's own client begin with.
 const DOCKER_TESTS: &str = "dockers_own_client";
 
+/// How many seeds the simulator runs: what two cores do within five minutes, with room to spare.
+const SEEDS: &str = "2000";
+
 /// How many tests did what, added up over all test programs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Counts {
@@ -46,8 +49,16 @@ pub(crate) fn run() -> Result<()> {
         }
         test(&mut all, &mut counts)
     });
+    let simulated = part("simulator", || simulator(&mut counts));
     println!("\n{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
-    samples.and(all)
+    samples.and(all).and(simulated)
+}
+
+/// The simulator finds what is planted, and nothing in so many seeds; both as fast as they can be.
+fn simulator(counts: &mut Counts) -> Result<()> {
+    let planted = ["test", "--release", "-p", "sim", "--features", "planted-bugs"];
+    test(tool().args(planted).args(["--test", "planted"]), counts)?;
+    command::run(tool().args(["run", "--quiet", "--release", "-p", "sim", "--", "--seeds", SEEDS]))
 }
 
 /// Writes what can be put right without thinking.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use skep_api::{Id, Node, NodeDescription, TaskReport, Time};
 use skep_worker_core::Contact;
 
-use crate::network::{Message, Peer, Session};
+use crate::network::{Message, Session};
 use crate::worker::{Turn, Worker};
 
 /// How long an answer may take.
@@ -64,10 +64,6 @@ impl Agent {
             tries: 0,
             linked_since: None,
         }
-    }
-
-    pub(crate) fn peer(&self) -> Peer {
-        Peer::Node(self.node)
     }
 
     /// Its process ends; the disk keeps what was compiled.

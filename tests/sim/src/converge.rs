@@ -167,8 +167,10 @@ fn is_explained(view: &View, service: &Service, slot: Slot) -> bool {
     let updating = service.update_status.as_ref().is_some_and(|status| {
         matches!(status.state, UpdateState::Updating | UpdateState::RollbackStarted)
     });
-    let blocked =
-        updating && view.tasks_of(service.id).any(|task| waits(task) || is_unavailable(view, task));
+    // The slots of a job wait for their turn.
+    let queues = service.spec.mode.is_job();
+    let blocked = (updating || queues)
+        && view.tasks_of(service.id).any(|task| waits(task) || is_unavailable(view, task));
     paused
         || blocked
         || view.tasks_in(service.id, slot).any(|task| waits(task) || is_unavailable(view, task))

@@ -29,6 +29,8 @@ pub(crate) struct Faults {
     pub(crate) manager_crash: u64,
     pub(crate) worker_crash: u64,
     pub(crate) disk_loss: u64,
+    /// A machine comes back with less in it, or with more.
+    pub(crate) refit: u64,
     pub(crate) partition: u64,
     pub(crate) message_loss: u64,
     pub(crate) message_repeat: u64,
@@ -56,6 +58,8 @@ pub(crate) struct Habits {
     pub(crate) constraints: Use,
     pub(crate) preferences: Use,
     pub(crate) reservations: Use,
+    /// Devices of a node that tasks reserve.
+    pub(crate) devices: Use,
     pub(crate) host_ports: Use,
     pub(crate) published_ports: Use,
     pub(crate) replicas_per_node: Use,
@@ -118,6 +122,7 @@ impl Faults {
             manager_crash: rate(20),
             worker_crash: rate(20),
             disk_loss: rate(500),
+            refit: rate(300),
             partition: rate(30),
             message_loss: rate(50),
             message_repeat: rate(50),
@@ -140,6 +145,7 @@ impl Habits {
             constraints: draw(),
             preferences: draw(),
             reservations: draw(),
+            devices: draw(),
             host_ports: draw(),
             published_ports: draw(),
             replicas_per_node: draw(),

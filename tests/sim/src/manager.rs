@@ -26,6 +26,8 @@ pub(crate) struct Lead {
     proposed: Option<(Ticket, Dirty)>,
     retry_at: Option<Time>,
     wake: Option<Time>,
+    /// The store's version when it looked last.
+    looked: u64,
 }
 
 /// What one look came to.
@@ -46,6 +48,7 @@ impl Lead {
             proposed: None,
             retry_at: None,
             wake: None,
+            looked: 0,
         }
     }
 
@@ -53,26 +56,27 @@ impl Lead {
         events.iter().for_each(|event| self.dirty.mark(event));
     }
 
-    /// Whether there is reason to look: marks, a deadline, the first time.
-    pub(crate) fn is_due(&self, now: Time) -> bool {
+    /// Whether there is reason to look: the store moved, something is marked, a deadline passed.
+    pub(crate) fn is_due(&self, view: &View, now: Time) -> bool {
         let passed = |at: Option<Time>| at.is_some_and(|at| at <= now);
         if self.proposed.is_some() {
             return false;
         }
         match self.retry_at {
             Some(at) => at <= now,
-            None => !self.dirty.is_empty() || passed(self.wake),
+            None => self.looked != view.version() || !self.dirty.is_empty() || passed(self.wake),
         }
     }
 
     /// Whether nothing is on its way and there is no reason to look.
-    pub(crate) fn rests(&self, now: Time) -> bool {
-        self.proposed.is_none() && self.retry_at.is_none() && !self.is_due(now)
+    pub(crate) fn rests(&self, view: &View, now: Time) -> bool {
+        self.proposed.is_none() && self.retry_at.is_none() && !self.is_due(view, now)
     }
 
     /// Looks, and says what to propose.
     pub(crate) fn look(&mut self, view: &View, now: Time) -> Look {
         self.retry_at = None;
+        self.looked = view.version();
         let decision = decide(view, &self.dirty, now, &mut self.ids);
         let wake = wake_at(view);
         self.wake = wake.map(|(at, _)| at);

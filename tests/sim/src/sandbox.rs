@@ -18,6 +18,8 @@ pub(crate) enum Image {
     Broken,
     /// Returns after a while.
     Exit,
+    /// Gets unhealthy after a while, and is ended for it.
+    Sick,
     /// Can't be pulled.
     Missing,
     /// Can't be pulled now and then.
@@ -38,8 +40,16 @@ pub(crate) enum Luck {
 }
 
 impl Image {
-    pub(crate) const TROUBLED: [Self; 7] =
-        [Self::Crash, Self::Broken, Self::Exit, Self::Missing, Self::Flaky, Self::Slow, Self::Hang];
+    pub(crate) const TROUBLED: [Self; 8] = [
+        Self::Crash,
+        Self::Broken,
+        Self::Exit,
+        Self::Sick,
+        Self::Missing,
+        Self::Flaky,
+        Self::Slow,
+        Self::Hang,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -47,6 +57,7 @@ impl Image {
             Self::Crash => "crash",
             Self::Broken => "broken",
             Self::Exit => "exit",
+            Self::Sick => "sick",
             Self::Missing => "missing",
             Self::Flaky => "flaky",
             Self::Slow => "slow",
@@ -105,6 +116,10 @@ impl Image {
         match (self, luck) {
             (Self::Crash, Luck::Bad) => Some((chance.millis(0, 30_000), Ending::Exited(1))),
             (Self::Broken, Luck::Bad) => Some((chance.millis(0, 300), trap())),
+            (Self::Sick, Luck::Bad) => {
+                let why = "task: non-zero exit (137): dockerexec: unhealthy container".to_owned();
+                Some((chance.millis(2_000, 40_000), Ending::Broken { code: 137, why }))
+            }
             (Self::Exit, Luck::Bad) => Some((chance.millis(0, 20_000), Ending::Exited(0))),
             _ if is_job => Some((chance.millis(0, 8_000), Ending::Exited(0))),
             _ => None,

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use skep_api::{
-    Availability, Error, Id, IdGen, Meta, NetworkSpec, Node, NodeDescription, NodeState,
+    Availability, Error, Generic, Id, IdGen, Meta, NetworkSpec, Node, NodeDescription, NodeState,
     NodeStatus, SecretBytes, SecretSpec, ServiceSpec, Workload, WorkloadKind,
 };
 use skep_manager_core::{
-    Change, Key, Object, ServiceWrite, View, admit_create_network, admit_create_secret,
-    admit_create_service, admit_remove_secret, admit_remove_service, admit_update_node,
-    admit_update_service,
+    Change, Force, Object, ServiceWrite, View, admit_create_network, admit_create_secret,
+    admit_create_service, admit_remove_node, admit_remove_secret, admit_remove_service,
+    admit_update_cluster, admit_update_node, admit_update_service,
 };
 
 use crate::chance::Chance;
@@ -36,6 +36,7 @@ pub(crate) fn command(
         }
         3..=9 => update_service(features, view, chance),
         10 if habits.rollbacks == Use::Often => roll_back(view, chance),
+        18 if habits.removals == Use::Often => limit_history(view, chance),
         11 if habits.removals == Use::Often => remove_service(view, chance),
         12..=13 if habits.availability == Use::Often => availability(view, chance),
         14 if habits.labels == Use::Often => relabel(view, chance),
@@ -112,10 +113,22 @@ fn stale(version: u64, chance: &mut Chance) -> u64 {
 fn roll_back(view: &View, chance: &mut Chance) -> Option<Command> {
     let services: Vec<_> = view.services().collect();
     let service = chance.any(&services)?;
-    let words = format!("rollback {}", service.spec.name);
+    let kept: Vec<_> = service.history.iter().map(|revision| revision.version).collect();
+    let write = match chance.any(&kept).filter(|_| chance.toss()) {
+        Some(version) => ServiceWrite::RollbackTo(version),
+        None => ServiceWrite::Rollback,
+    };
+    let words = format!("rollback {} {write:?}", service.spec.name);
     let version = service.meta.version;
-    let changes = admit_update_service(view, service.id, version, ServiceWrite::Rollback);
-    Some(Command { words, changes })
+    Some(Command { words, changes: admit_update_service(view, service.id, version, write) })
+}
+
+fn limit_history(view: &View, chance: &mut Chance) -> Option<Command> {
+    let cluster = view.cluster()?;
+    let mut spec = cluster.spec.clone();
+    spec.task_history_limit = chance.pick(&[5, 0, 1, 3]);
+    let words = format!("swarm update --task-history-limit {}", spec.task_history_limit);
+    Some(Command { words, changes: admit_update_cluster(view, cluster.meta.version, spec) })
 }
 
 fn remove_service(view: &View, chance: &mut Chance) -> Option<Command> {
@@ -152,7 +165,8 @@ fn remove_node(view: &View, chance: &mut Chance) -> Option<Command> {
     let down: Vec<_> = view.nodes().filter(|n| n.status.state == NodeState::Down).collect();
     let node = chance.any(&down)?;
     let words = format!("node rm {}", node.description.hostname);
-    Some(Command { words, changes: Ok(vec![Change::Remove(Key::Node(node.id))]) })
+    let force = if chance.toss() { Force::Yes } else { Force::No };
+    Some(Command { words, changes: admit_remove_node(view, node.id, force) })
 }
 
 fn secret(view: &View, chance: &mut Chance, ids: &mut IdGen) -> Option<Command> {
@@ -192,16 +206,27 @@ pub(crate) fn new_node(id: Id<Node>, number: u64, chance: &mut Chance) -> Node {
             hostname: format!("n{number}"),
             os: "linux".to_owned(),
             arch: "x86_64".to_owned(),
-            cpus: skep_api::NanoCpus(chance.between(1, 4) * 1_000_000_000),
-            memory: skep_api::Bytes::mib(chance.between(1, 4) * 256),
             platforms: ["wasip2".to_owned()].into(),
             ..NodeDescription::default()
         },
         status: NodeStatus { state: NodeState::Unknown, ..NodeStatus::default() },
         manager_addr: None,
     };
+    refit(&mut node.description, chance);
     if chance.toss() {
         node.spec.labels.insert("zone".to_owned(), chance.pick(&write::ZONES).to_owned());
     }
     node
+}
+
+/// What a machine has.
+pub(crate) fn refit(machine: &mut NodeDescription, chance: &mut Chance) {
+    machine.cpus = skep_api::NanoCpus(chance.between(1, 4) * 1_000_000_000);
+    machine.memory = skep_api::Bytes::mib(chance.between(1, 4) * 256);
+    let gpus = match chance.below(3) {
+        0 => None,
+        1 => Some(Generic::Count(chance.between(1, 3))),
+        _ => Some(Generic::Names(["g1", "g2"].map(str::to_owned).into())),
+    };
+    machine.generic = gpus.into_iter().map(|gpus| ("gpu".to_owned(), gpus)).collect();
 }

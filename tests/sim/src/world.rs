@@ -1,19 +1,22 @@
 //! The world of one run: its managers, nodes and users, and the faults that befall them.
 
+mod faults;
+mod words;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skep_api::{ClusterSpec, Id, IdGen, Node, Time};
-use skep_manager_core::{Change, Object, View, admit_init};
+use skep_manager_core::{Change, Object, admit_init};
 
 use crate::agent::Agent;
 use crate::chance::Chance;
 use crate::converge::{self, Unmet};
 use crate::dispatcher::report_changes;
-use crate::features::{Faults, Features, Use};
+use crate::features::{Faults, Features};
 use crate::group::{Applied, Group, Outcome, Ticket};
 use crate::invariants::{Invariants, Rest, Violation};
-use crate::manager::{Lead, Manager};
+use crate::manager::Manager;
 use crate::network::{Message, Network, Peer, Session};
 use crate::sandbox::Luck;
 use crate::trace::Trace;
@@ -29,9 +32,6 @@ const WRITE_MAX_MS: u64 = 200;
 const HEAL_MAX: Duration = Duration::from_secs(3600);
 /// How many entries one tick writes at most; more is a loop that feeds itself.
 const ENTRIES_A_TICK_MAX: usize = 2_000;
-/// What a node that was gone for so long has lost: a little more than a day.
-const LONG_PAUSE: Duration = Duration::from_secs(25 * 3600);
-
 /// What came of a run.
 #[derive(Debug)]
 pub struct Report {
@@ -172,6 +172,8 @@ impl World {
         self.answer();
         self.nodes();
         let view = self.group.view();
+        // A machine whose node was removed is none of the cluster's.
+        self.agents.retain(|id, _| view.node(*id).is_some());
         let rest = self.rest();
         self.invariants.ticked(&view, self.now, &self.agents, rest)
     }
@@ -183,13 +185,13 @@ impl World {
     fn deliver(&mut self) {
         while let Some((peer, message)) = self.network.receive(self.now) {
             match peer {
-                Peer::Manager(manager) => self.to_manager(manager, message),
-                Peer::Node(node) => self.to_node(node, message),
+                Peer::Manager(manager) => self.manager_gets(manager, message),
+                Peer::Node(node) => self.node_gets(node, message),
             }
         }
     }
 
-    fn to_node(&mut self, node: Id<Node>, message: Message) {
+    fn node_gets(&mut self, node: Id<Node>, message: Message) {
         let Some(agent) = self.agents.get_mut(&node) else { return };
         let mut said = Vec::new();
         let (now, luck, chance) = (self.now, self.luck, &mut self.chance);
@@ -208,7 +210,7 @@ impl World {
         self.network.send((self.now, node), to, message, faults, &mut self.chance);
     }
 
-    fn to_manager(&mut self, at: usize, message: Message) {
+    fn manager_gets(&mut self, at: usize, message: Message) {
         let view = self.group.view();
         let now = self.now;
         let time = self.clock(at);
@@ -264,7 +266,7 @@ impl World {
 
     fn applied(&mut self, applied: &Applied) -> Result<(), Violation> {
         for change in &applied.entry.changes {
-            let words = words(&applied.after, change);
+            let words = words::of(&applied.after, change);
             self.trace.note(self.now, words);
         }
         for manager in &mut self.managers {
@@ -300,7 +302,7 @@ impl World {
                     *ticket = self.group.propose(lead.epoch, changes, (time, due));
                 }
             }
-            if lead.is_due(time) {
+            if lead.is_due(&view, time) {
                 let look = lead.look(&view, time);
                 self.invariants.looked(&look, time)?;
                 let ticket = (!look.changes.is_empty()).then(|| {
@@ -380,7 +382,9 @@ impl World {
         let lead =
             self.leader.and_then(|at| Some((self.clock(at), self.managers[at].lead.as_ref()?)));
         match lead {
-            Some((time, lead)) if lead.rests(time) && !self.group.is_busy() => Rest::Since(time),
+            Some((time, lead)) if lead.rests(&self.group.view(), time) && !self.group.is_busy() => {
+                Rest::Since(time)
+            }
             _ => Rest::No,
         }
     }
@@ -405,125 +409,6 @@ impl World {
                 let ticket = self.group.propose(epoch, changes, (time, due));
                 self.commands.insert(ticket, words);
             }
-        }
-    }
-
-    fn faults(&mut self) -> Result<(), Violation> {
-        let faults = self.features.faults.clone();
-        self.elect(&faults)?;
-        if self.chance.permille(faults.worker_crash) {
-            self.crash_worker(&faults);
-        }
-        if self.chance.permille(faults.partition)
-            && let Some(node) = self.any_node()
-        {
-            match self.network.is_cut(node) {
-                true => self.network.join(node),
-                false => self.network.cut(node),
-            }
-            let word = if self.network.is_cut(node) { "cut off" } else { "connected" };
-            self.note(format!("{} is {word}", Worker::name(node)));
-        }
-        if self.chance.permille(faults.long_pause) {
-            self.note("a day goes by");
-            self.now = self.now.after(LONG_PAUSE);
-            self.agents.values_mut().for_each(|agent| agent.sleep(LONG_PAUSE));
-            let leads = self.managers.iter_mut().filter_map(|manager| manager.lead.as_mut());
-            leads.for_each(|lead| lead.dispatcher.sleep(LONG_PAUSE));
-            self.invariants.sleep(LONG_PAUSE);
-        }
-        self.renew_nodes();
-        Ok(())
-    }
-
-    /// Managers crash, come back, and pass the lead on.
-    fn elect(&mut self, faults: &Faults) -> Result<(), Violation> {
-        if self.chance.permille(faults.manager_crash) {
-            let at = self.chance.below(self.managers.len() as u64) as usize;
-            let back = self.now.after(self.chance.millis(0, 20_000));
-            self.note(format!("manager {at} crashes"));
-            self.managers[at].down_until = Some(back);
-            self.managers[at].lead = None;
-            if self.leader == Some(at) {
-                self.depose()?;
-            }
-        }
-        for manager in &mut self.managers {
-            manager.down_until = manager.down_until.filter(|until| *until > self.now);
-        }
-        if self.leader.is_some() && self.chance.permille(faults.hand_over) {
-            self.depose()?;
-        }
-        if self.leader.is_none() && self.chance.permille(300) {
-            self.begin();
-        }
-        Ok(())
-    }
-
-    /// The leader loses the lead; it may not know for a while.
-    fn depose(&mut self) -> Result<(), Violation> {
-        self.note("the lead is lost");
-        let view = self.group.view();
-        let until = self.now.after(self.chance.millis(0, 4_000));
-        if let Some(lead) = self.leader.take().and_then(|at| self.managers[at].lead.as_mut()) {
-            lead.stale = Some((view, until));
-        }
-        for applied in self.group.hand_over(&mut self.chance) {
-            self.applied(&applied)?;
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self) {
-        let up: Vec<usize> =
-            (0..self.managers.len()).filter(|at| self.managers[*at].down_until.is_none()).collect();
-        let Some(at) = self.chance.any(&up) else { return };
-        let (epoch, view) = (self.group.epoch(), self.group.view());
-        self.note(format!("manager {at} leads"));
-        let ids = self.chance.ids();
-        self.managers[at].lead = Some(Lead::begin(epoch, &view, self.now, ids));
-        self.leader = Some(at);
-    }
-
-    fn any_node(&mut self) -> Option<Id<Node>> {
-        let all: Vec<_> = self.agents.keys().copied().collect();
-        self.chance.any(&all)
-    }
-
-    fn crash_worker(&mut self, faults: &Faults) {
-        let Some(node) = self.any_node() else { return };
-        let back = self.now.after(self.chance.millis(0, 30_000));
-        let loses = self.chance.permille(faults.disk_loss);
-        self.note(format!("{} crashes", Worker::name(node)));
-        if let Some(agent) = self.agents.get_mut(&node) {
-            agent.crash();
-            if loses {
-                agent.description.compiled.clear();
-            }
-            self.down.insert(node, back);
-        }
-    }
-
-    /// Machines whose node was removed go away; others join.
-    fn renew_nodes(&mut self) {
-        let view = self.group.view();
-        self.agents.retain(|id, _| view.node(*id).is_some());
-        let joins = self.features.habits.node_changes == Use::Often
-            && self.chance.permille(5)
-            && self.agents.len() < 6;
-        if !joins || self.leader.is_none() {
-            return;
-        }
-        self.nodes += 1;
-        let node = users::new_node(self.ids.next(), self.nodes, &mut self.chance);
-        self.note(format!("{} joins", node.description.hostname));
-        let (epoch, now) = (self.group.epoch(), self.now);
-        let create = vec![Change::Create(Object::Node(node.clone()))];
-        // Its agent appears with its object.
-        let ticket = self.group.propose(epoch, create, (now, now));
-        let written = self.write().is_ok() && self.group.outcome(ticket) == Some(Outcome::Written);
-        if written {
-            self.add_agent(node);
         }
     }
 
@@ -575,54 +460,5 @@ impl World {
         let next = lead.into_iter().chain(nodes).min();
         let most = self.now.after(Duration::from_millis(900));
         next.map_or(most, |next| next.min(most)).max(soon)
-    }
-}
-
-/// A change in a few words.
-fn words(view: &View, change: &Change) -> String {
-    let name = |id: Id<skep_api::Task>| match view.task(id) {
-        Some(task) => {
-            let service = view.service(task.service).map_or("?", |s| s.spec.name.as_str());
-            format!("{service}.{:.8} {id}", task.slot.to_string())
-        }
-        None => id.to_string(),
-    };
-    match change {
-        Change::Create(Object::Task(task)) => {
-            let node = task.home().map_or("-".to_owned(), Worker::name);
-            format!(
-                "+ {} {:?} {} v{} on {node} {} {:?}",
-                name(task.id),
-                task.origin,
-                task.desired.name(),
-                task.spec_version.0,
-                task.status.state.name(),
-                task.status.err,
-            )
-        }
-        Change::TaskDesired { task, desired } => format!("{} -> {}", name(*task), desired.name()),
-        Change::TaskStatus { task, status } => {
-            format!("{} is {} {:?}", name(*task), status.state.name(), status.err)
-        }
-        Change::TaskAssign { task, node, status, .. } => {
-            let node = node.map_or("-".to_owned(), Worker::name);
-            format!("{} on {node} {} {:?}", name(*task), status.state.name(), status.err)
-        }
-        Change::Update(Object::Node(node)) => format!(
-            "node {} {} {} {} {:?}",
-            Worker::name(node.id),
-            node.description.hostname,
-            node.status.state.name(),
-            node.spec.availability.name(),
-            node.spec.labels,
-        ),
-        Change::Create(Object::Service(service)) | Change::Update(Object::Service(service)) => {
-            let update = service.update_status.as_ref();
-            let version = service.spec_version.0;
-            let update = update.map_or("-", |update| update.state.name());
-            format!("service {} {} v{version} update {update}", service.id, service.spec.name)
-        }
-        Change::Create(object) | Change::Update(object) => format!("write {}", object.key()),
-        Change::Remove(key) => format!("- {key}"),
     }
 }

@@ -34,6 +34,9 @@ pub(crate) fn new_spec(
         spec.task.reservations.memory = Bytes::mib(chance.between(1, 6) * 64);
         spec.task.reservations.cpus = NanoCpus(chance.between(0, 4) * 250_000_000);
     }
+    if habits.devices.now(chance) {
+        spec.task.reservations.generic.insert("gpu".to_owned(), chance.between(1, 2));
+    }
     if habits.constraints.now(chance) {
         spec.task.placement.constraints = vec![constraint(chance)];
     }

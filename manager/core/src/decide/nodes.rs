@@ -13,7 +13,8 @@
 //! | a node came back, or takes tasks again | none here: what waits for a place is tried in every pass |
 //!
 //! The constraints that count are the service's current ones, not those the task was made with. But
-//! a task that an update has still to replace is judged by its own: the update takes it away in order.
+//! a task that an update has still to replace may meet its own instead: the update takes it away in order,
+//! and a start-first one keeps it until its successor runs, even if the update is over before that.
 //! Tasks hold what they reserve as long as they are wanted; a job's task that is COMPLETE holds
 //! nothing. The older tasks keep their place, so that the same ones are rejected whoever decides.
 
@@ -67,7 +68,10 @@ pub(crate) fn services_to_compare(view: &View, node: Id<Node>) -> BTreeSet<Id<Se
     let is_older = |task: &&Task| {
         view.service(task.service).is_some_and(|s| s.spec_version != task.spec_version)
     };
-    let older = view.tasks_on(node).filter(is_older);
+    // Those that were not confirmed yet are on no node, but have one.
+    let slot = Slot::Node(node);
+    let meant = view.global_services().flat_map(|service| view.tasks_in(service.id, slot));
+    let older = view.tasks_on(node).chain(meant).filter(is_older);
     older.map(|task| task.service).collect()
 }
 
@@ -108,7 +112,7 @@ fn misfits<'a>(view: &'a View, node: &Node) -> Vec<&'a Task> {
     let mut room = Room::of(node);
     tasks.retain(|task| {
         let Some(spec) = view.spec_of(task) else { return false };
-        let fits = constraint::all_hold(judged_by(view, task, spec), node) && room.fits(task, spec);
+        let fits = suits(view, task, spec, node) && room.fits(task, spec);
         if fits {
             room.take(task, spec);
         }
@@ -117,13 +121,25 @@ fn misfits<'a>(view: &'a View, node: &Node) -> Vec<&'a Task> {
     tasks
 }
 
-/// The spec whose constraints count for a task.
-fn judged_by<'a>(view: &'a View, task: &Task, own: &'a ServiceSpec) -> &'a ServiceSpec {
-    let Some(service) = view.service(task.service) else { return own };
-    let is_replaced = service.update_status.as_ref().is_some_and(|update| {
+/// Whether a node meets the constraints that count for a task. One that is being replaced may stay
+/// until then if it meets those of either spec.
+fn suits(view: &View, task: &Task, own: &ServiceSpec, node: &Node) -> bool {
+    let Some(service) = view.service(task.service) else {
+        return constraint::all_hold(own, node);
+    };
+    constraint::all_hold(&service.spec, node)
+        || (is_replaced(view, service, task) && constraint::all_hold(own, node))
+}
+
+/// Whether an update is to replace a task, or has put the one there that is to take over from it.
+fn is_replaced(view: &View, service: &Service, task: &Task) -> bool {
+    let under_way = service.update_status.as_ref().is_some_and(|update| {
         !matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
     });
-    if is_replaced && task.spec_version != service.spec_version { own } else { &service.spec }
+    let made = |task: &Task| (task.meta.created_at, task.id);
+    let takes_over = |other: &Task| other.is_wanted() && made(other) > made(task);
+    task.spec_version != service.spec_version
+        && (under_way || view.tasks_in(task.service, task.slot).any(takes_over))
 }
 
 /// What is left of a node while its tasks are counted.

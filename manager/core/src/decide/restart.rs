@@ -13,6 +13,7 @@
 //! | a held task's moment came, and the tasks told to stop ended, or are on lost nodes, or a minute passed | desired RUNNING, COMPLETE for a job |
 //! | an up-to-date task runs beside older or out-of-date wanted ones | these are told to stop: start-first |
 //! | a job's task is COMPLETE | nothing |
+//! | a task failed under a spec that its service is going back from | nothing: the rollback replaces it |
 //!
 //! What became of a task decides whether and how another one follows:
 //!
@@ -32,8 +33,8 @@
 use std::time::Duration;
 
 use skep_api::{
-    Availability, Compat, Id, IdGen, Mode, Node, Origin, RestartCondition, RestartPolicy, Service,
-    Slot, Task, TaskState, Time,
+    Availability, Compat, Id, IdGen, Mode, Node, NodeState, Origin, RestartCondition,
+    RestartPolicy, Service, Slot, Task, TaskState, Time, UpdateState,
 };
 
 use super::{SlotKey, global, nodes, outdated::Outdated};
@@ -164,9 +165,18 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
     let may_try = || unlimited || attempts(view, task, policy, now) < policy.max_attempts;
     match fate(task) {
         Fate::Moved if view.compat() == Compat::Skep => true,
+        Fate::Ended | Fate::Rejected if is_left_behind(view, task) => false,
         Fate::Rejected if view.compat() == Compat::Skep => by_condition,
         Fate::Ended | Fate::Rejected | Fate::Moved => by_condition && may_try(),
     }
+}
+
+/// Whether a task failed under a spec that its service is going back from. What follows it is the
+/// rollback's, which does not wait for the restart's delay and watches what it makes.
+fn is_left_behind(view: &View, task: &Task) -> bool {
+    let Some(service) = view.service(task.service) else { return false };
+    let state = service.update_status.as_ref().map(|update| update.state);
+    state == Some(UpdateState::RollbackStarted) && Outdated::new(view, service).is_outdated(task)
 }
 
 /// What became of a task that another one is to follow.
@@ -197,7 +207,8 @@ pub(crate) fn is_thrown_out(task: &Task) -> bool {
 /// How many attempts of the task's spec version the slot has seen, within the policy's window before
 /// the task's end.
 pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Time) -> u64 {
-    let end = if task.status.state.is_terminal() { task.status.at } else { now };
+    let end =
+        if task.status.state.is_terminal() { task.status.at } else { lost_at(view, task, now) };
     let in_window = |moment: Time| policy.window.is_zero() || end.since(moment) < policy.window;
     let same = view.tasks_in(task.service, task.slot).filter(|other| {
         (other.spec_version, other.job_iteration) == (task.spec_version, task.job_iteration)
@@ -210,6 +221,16 @@ pub(crate) fn attempts(view: &View, task: &Task, policy: &RestartPolicy, now: Ti
         u64::from(attempt) + failures
     });
     counts.sum()
+}
+
+/// When a task that did not end was lost: with its node. Never a moment that moves on with the
+/// time: what is decided now would be decided otherwise later, and nothing would say when.
+fn lost_at(view: &View, task: &Task, now: Time) -> Time {
+    let node = task.home().and_then(|node| view.node(node));
+    node.map_or(now, |node| match node.status.state {
+        NodeState::Down => node.status.since,
+        _ => node.meta.updated_at,
+    })
 }
 
 /// Whether a task is one that the policy's attempts count.

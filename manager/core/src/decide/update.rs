@@ -27,8 +27,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use skep_api::{
-    Id, IdGen, Origin, Service, Slot, SpecVersion, Task, TaskState, Time, UpdateFailureAction,
-    UpdateOrder, UpdateState, UpdateStatus,
+    Id, IdGen, Node, Origin, Service, Slot, SpecVersion, Task, TaskState, Time,
+    UpdateFailureAction, UpdateOrder, UpdateState, UpdateStatus,
 };
 
 use super::flight::{Flights, Pace};
@@ -182,8 +182,9 @@ fn next(view: &View, service: &Service, now: Time) -> Next {
     let busy = flights.busy(now);
     let overtaken = flights.overtaken(now).count();
     let room = pace.parallelism.saturating_sub(busy - overtaken).min(STEP_SLOTS_MAX);
-    // A set: a slot may hold the tasks of several updates that were overtaken one by the other.
-    let taken: BTreeSet<_> = flights.overtaken(now).filter(is_due).take(room).collect();
+    // A set: a slot that was overtaken more than once is one slot still.
+    let overtaken: BTreeSet<_> = flights.overtaken(now).filter(is_due).collect();
+    let taken: BTreeSet<_> = overtaken.into_iter().take(room).collect();
     let mut due: Vec<_> = taken.iter().copied().collect();
     let room = pace.parallelism.saturating_sub(busy).min(STEP_SLOTS_MAX - due.len());
     // Without room it still matters whether there is work: what is waited for differs.
@@ -265,6 +266,29 @@ fn is_work(view: &View, service: &Service, outdated: &Outdated<'_>, slot: Slot, 
         })
     };
     needs && !tasks().any(|task| is_made_by(service, task)) && global::is_open(view, service, slot)
+}
+
+/// The nodes of the out-of-date tasks among these that an update which is over left as they are, and
+/// that no newer one is to take over from. From then on the service's constraints judge them.
+pub(crate) fn left_behind<'a>(
+    view: &View,
+    service: &Service,
+    tasks: impl Iterator<Item = &'a Task>,
+) -> BTreeSet<Id<Node>> {
+    let over = service.update_status.as_ref().is_some_and(|update| {
+        matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
+    });
+    if !over {
+        return BTreeSet::new();
+    }
+    let outdated = Outdated::new(view, service);
+    let age = |task: &Task| (task.meta.created_at, task.id);
+    let is_followed = |task: &Task| {
+        let mut others = view.tasks_in(task.service, task.slot);
+        others.any(|other| other.is_wanted() && age(other) > age(task))
+    };
+    let older = tasks.filter(|task| task.is_wanted() && !is_followed(task));
+    older.filter(|task| outdated.is_outdated(task)).filter_map(|task| task.node).collect()
 }
 
 /// Whether the update to the service's current spec made a task.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_api::{
-    ConfigRef, ConfigSpec, EndpointMode, FileTarget, Id, Mode, NetworkAttachment, PortConfig,
-    Preference, Protocol, PublishMode, RestartCondition, SecretBytes, SecretRef, SecretSpec,
-    ServiceSpec, TaskState, UpdateConfig, UpdateFailureAction, UpdateOrder,
+    ConfigRef, ConfigSpec, EndpointMode, FileTarget, Id, LogDriver, Mode, NetworkAttachment,
+    PortConfig, Preference, Protocol, PublishMode, RestartCondition, SecretBytes, SecretRef,
+    SecretSpec, ServiceSpec, TaskState, UpdateConfig, UpdateFailureAction, UpdateOrder,
 };
 
 pub(crate) fn service_spec(name: &str, settings: &[&str]) -> ServiceSpec {
@@ -38,6 +38,10 @@ fn set(spec: &mut ServiceSpec, key: &str, value: &str) {
         "label" => {
             let (label, value) = value.split_once(':').unwrap_or((value, ""));
             spec.labels.insert(label.to_owned(), value.to_owned());
+        }
+        "log" => {
+            let driver = LogDriver { name: value.to_owned(), ..LogDriver::default() };
+            task.log_driver = Some(driver);
         }
         "force" => task.force_update = number(),
         "env" => task.component.env.push(value.to_owned()),

@@ -22,7 +22,9 @@ pub(super) fn at_rest(view: &View) -> Checked {
         if task.desired == TaskState::Remove {
             return Err(format!("{} is to be removed, ended, and is kept", task.id));
         }
-        if !task.is_wanted() {
+        let is_job = view.service(task.service).is_some_and(|service| service.spec.mode.is_job());
+        let stays = is_job && view.compat() == Compat::Swarm;
+        if !task.is_wanted() && !stays {
             slots.entry((task.service, task.slot)).or_default().push(task);
         }
     }
@@ -40,7 +42,9 @@ pub(super) fn at_rest(view: &View) -> Checked {
         };
         let counted = view.tasks_in(*service, *slot).map(|task| attempts(&task)).max();
         let most = limit.max(counted.unwrap_or_default()) + BESIDE;
-        let is_busy = view.tasks_in(*service, *slot).filter(|task| !has_gone(task)).count() > 1;
+        // In the middle of something nothing is forgotten.
+        let live = |task: &&Task| task.is_wanted() && !task.status.state.is_terminal();
+        let is_busy = view.tasks_in(*service, *slot).filter(live).count() > 1;
         if ended.len() as i64 > most && !is_busy {
             let (place, number) = (place(view, *service, *slot), ended.len());
             return Err(format!("{place} keeps {number} ended tasks, {most} may be"));

@@ -10,6 +10,7 @@
 mod addresses;
 mod attempts;
 mod deadlines;
+mod explained;
 mod forward;
 mod history;
 mod host_ports;
@@ -133,6 +134,8 @@ impl Invariants {
                 self.rested = (view.version(), time);
                 self.named("deadlines", deadlines::at_rest(view, time))?;
                 self.named("history", history::at_rest(view))?;
+                self.named("reservations", reservations::at_rest(view))?;
+                self.named("explained", explained::at_rest(view))?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use skep_api::{Availability, Node, NodeState, ServiceSpec, Task};
 use skep_manager_core::View;
 
-use super::{Checked, name};
+use super::{Checked, name, others};
 use crate::group::Applied;
 
 pub(super) fn check(applied: &Applied) -> Checked {
@@ -53,8 +53,15 @@ fn most_replicas(view: &View, task: &Task, spec: &ServiceSpec) -> Checked {
     let most = spec.task.placement.max_replicas;
     let Some(node) = task.node.filter(|_| most > 0) else { return Ok(()) };
     let there = view.tasks_on(node).filter(|t| t.service == task.service);
-    let there = there.filter(|task| task.is_wanted() && task.is_active());
-    let slots: BTreeSet<_> = there.map(|task| task.slot).collect();
+    // A task of another spec is bound by that one's number.
+    let there = there.filter(|other| other.spec_version == task.spec_version);
+    // One that another task is to take over from is on its way out.
+    let heads = there.filter(|task| {
+        let newer =
+            |other: &&Task| other.is_wanted() && other.meta.created_at > task.meta.created_at;
+        task.is_wanted() && task.is_active() && !others(view, task).any(|other| newer(&other))
+    });
+    let slots: BTreeSet<_> = heads.map(|task| task.slot).collect();
     if slots.len() as u64 > most {
         return Err(format!("{} is one more than {most} on its node", name(view, task)));
     }

@@ -14,8 +14,9 @@ pub(super) fn check(applied: &Applied) -> Checked {
             other.is_wanted() && !other.status.state.is_terminal() && there
         };
         let wanted = view.tasks_in(task.service, task.slot).filter(counts).count();
-        let two = view.service(task.service).is_some_and(|service| overlaps(view, service));
-        let most = if two { 2 } else { 1 };
+        // What was made for a service that is gone by now is taken away with the rest of it.
+        let Some(service) = view.service(task.service) else { continue };
+        let most = if overlaps(view, service) { 2 } else { 1 };
         if wanted > most {
             let place = place(view, task.service, task.slot);
             return Err(format!("{wanted} tasks are wanted in {place}, at most {most} may be"));

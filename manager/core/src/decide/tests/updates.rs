@@ -1,6 +1,6 @@
 use expect_test::expect;
 
-use crate::testing::check;
+use crate::testing::{check, cluster};
 
 #[test]
 fn behaviour_32_and_47_an_update_replaces_every_task_and_each_slot_stops_first() {
@@ -116,6 +116,49 @@ fn behaviour_47_what_is_no_part_of_a_task_replaces_nothing() {
             --
         "#]],
     );
+}
+
+#[test]
+fn behaviour_32_and_47_what_replaces_tasks_and_what_does_not() {
+    let replaces = |setting: &str| {
+        let mut cluster = cluster("node n1\nnet front\nsecret key\nconfig site\nsvc web\nrun");
+        let before = cluster.find("web.1").id;
+        cluster.run(&format!("update web {setting}\nrun\nwait 6\nrun"));
+        let after = cluster.find("web.1");
+        assert_eq!(after.status.state, skep_api::TaskState::Running, "{setting}");
+        after.id != before
+    };
+    for setting in [
+        "image=web:2",
+        "env=A=1",
+        "force=1",
+        "log=json-file",
+        "net=front",
+        "port=80:80",
+        "mode=dnsrr",
+        "secret=key",
+        "config=site",
+        "reserve-memory=10m",
+        "limit-cpu=1",
+        "restart=none",
+        "delay=1",
+        "constraint=node.hostname==n1 env=A=1",
+    ] {
+        assert!(replaces(setting), "{setting}");
+    }
+    for setting in [
+        "label=x",
+        "replicas=2",
+        "image=web:1",
+        "update.parallelism=3",
+        "rollback.delay=3",
+        "spread=node.labels.zone",
+        "max-per-node=5",
+        "constraint=node.hostname==n1",
+        "auth=token",
+    ] {
+        assert!(!replaces(setting), "{setting}");
+    }
 }
 
 #[test]
