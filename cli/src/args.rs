@@ -3,13 +3,19 @@
 //! Doc comments here are the help texts. What Docker's client calls a flag is called the same here;
 //! defaults are Swarm's.
 
+mod dropped;
+mod rollout;
 mod service;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use service::{Logs, Service, ServiceCreate, ServiceScalars, ServiceUpdate, Waiting};
+pub(crate) use rollout::Rollout;
+pub(crate) use service::{
+    Counts, Health, Logs, Options, Restart, Service, ServiceCreate, ServiceScalars, ServiceUpdate,
+    Waiting,
+};
 
 /// Swarms of WebAssembly components
 #[derive(Debug, Parser)]
@@ -131,6 +137,9 @@ pub(crate) struct Daemon {
     /// Further CA certificates to trust registries by
     #[arg(long = "registry-ca", value_name = "FILE")]
     pub(crate) registry_cas: Vec<PathBuf>,
+    /// What the node has of a kind of its own: KIND=NUMBER, or KIND=ID once for each
+    #[arg(long = "node-generic-resource", value_name = "RESOURCE")]
+    pub(crate) node_generic_resources: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,6 +153,29 @@ pub(crate) enum Swarm {
         #[arg(long, value_name = "N", allow_hyphen_values = true)]
         task_history_limit: Option<i64>,
     },
+    /// Change the swarm's settings
+    #[command(arg_required_else_help = true)]
+    Update(SwarmUpdate),
+}
+
+/// The settings of a swarm that can be changed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SwarmUpdate {
+    /// Tasks kept for a slot, and specs kept of a service; negative keeps all (default 5)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) task_history_limit: Option<i64>,
+    /// Time between two heartbeats of a node (default 1s)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) dispatcher_heartbeat: Option<String>,
+    /// How long a node's certificate is good for (default 2160h)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) cert_expiry: Option<String>,
+    /// Log entries between two snapshots (default 10000)
+    #[arg(long, value_name = "N")]
+    pub(crate) snapshot_interval: Option<u64>,
+    /// Behave as skep, or as swarm where Skep departs from Docker Swarm on purpose (default skep)
+    #[arg(long, value_name = "WHOSE")]
+    pub(crate) compat: Option<String>,
 }
 
 /// How a list is printed.
@@ -216,19 +248,35 @@ pub(crate) enum Node {
         nodes: Vec<String>,
     },
     /// Change a node
-    Update {
-        /// Whether it takes tasks: active, pause or drain
-        #[arg(long)]
-        availability: Option<String>,
-        /// Add or change a label, KEY=VALUE
-        #[arg(long = "label-add", value_name = "LABEL")]
-        labels_add: Vec<String>,
-        /// Remove a label
-        #[arg(long = "label-rm", value_name = "KEY")]
-        labels_rm: Vec<String>,
-        /// The node
-        node: String,
+    Update(NodeUpdate),
+    /// Remove nodes that are down
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// Remove them even if they are not down
+        #[arg(short, long)]
+        force: bool,
+        #[command(flatten)]
+        names: Names,
     },
+}
+
+/// What can be changed of a node.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeUpdate {
+    /// Whether it takes tasks: active, pause or drain
+    #[arg(long)]
+    pub(crate) availability: Option<String>,
+    /// Add or change a label, KEY=VALUE
+    #[arg(long = "label-add", value_name = "LABEL")]
+    pub(crate) labels_add: Vec<String>,
+    /// Remove a label
+    #[arg(long = "label-rm", value_name = "KEY")]
+    pub(crate) labels_rm: Vec<String>,
+    /// What it does: worker or manager
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// The node
+    pub(crate) node: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -29,6 +29,8 @@ struct Settings {
     insecure_registry: Vec<String>,
     #[serde(default)]
     registry_ca: Vec<PathBuf>,
+    #[serde(default)]
+    node_generic_resource: Vec<String>,
     tlscacert: Option<PathBuf>,
     tlscert: Option<PathBuf>,
     tlskey: Option<PathBuf>,
@@ -94,6 +96,7 @@ fn node_config(connect: &Connect, args: Daemon, file: Settings) -> CliResult<Nod
         (Some(ca), Some(cert), Some(key)) => Some(TlsFiles { ca, cert, key }),
         _ => return Err(CliError::new("--tlscacert, --tlscert and --tlskey go together")),
     };
+    let generic = [args.node_generic_resources, file.node_generic_resource].concat();
     Ok(NodeConfig {
         data_root: args.data_root.or(file.data_root).unwrap_or_else(skep_node::default_data_root),
         listen,
@@ -109,6 +112,7 @@ fn node_config(connect: &Connect, args: Daemon, file: Settings) -> CliResult<Nod
         default_registry: args.default_registry.or(file.default_registry),
         insecure_registries: [args.insecure_registries, file.insecure_registry].concat(),
         registry_cas: [args.registry_cas, file.registry_ca].concat(),
+        generic_resources: skep_node::generic_resources(&generic)?,
     })
 }
 

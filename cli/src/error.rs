@@ -23,6 +23,16 @@ impl CliError {
         self
     }
 
+    pub(crate) fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// A flag's value that can't be read, in the words of Docker's client.
+    pub(crate) fn flag(flag: &str, value: &str, why: &dyn fmt::Display) -> Self {
+        Self::new(format!("invalid argument {value:?} for \"{flag}\" flag: {why}")).code(125)
+    }
+
     /// What the daemon answered, the way Docker's client puts it.
     pub(crate) fn from_daemon(error: &skep_api::Error) -> Self {
         Self {

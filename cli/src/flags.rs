@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use skep_api::{
-    Bytes, ConfigRef, FileTarget, Id, Mount, MountKind, NetworkAttachment, PortConfig, Protocol,
-    PublishMode, SecretRef,
+    Bytes, ConfigRef, FileTarget, Id, Mount, MountKind, NetworkAttachment, PortConfig, Preference,
+    Protocol, PublishMode, SecretRef,
 };
 
 use crate::error::{CliError, CliResult};
@@ -241,6 +241,55 @@ pub(crate) fn network(text: &str) -> CliResult<NetworkAttachment> {
         return Err(CliError::new("missing mandatory field \"name\" in --network"));
     }
     Ok(network)
+}
+
+/// Reads a `--placement-pref`: `spread=node.labels.zone`.
+pub(crate) fn preference(flag: &str, text: &str) -> CliResult<Preference> {
+    let bad = |why: &dyn std::fmt::Display| CliError::flag(flag, text, why);
+    match text.split_once('=') {
+        Some(("spread", label)) => Ok(Preference::Spread(label.to_owned())),
+        None | Some(("", _)) => {
+            Err(bad(&"placement preference must be of the format \"<strategy>=<arg>\""))
+        }
+        Some((strategy, _)) => Err(bad(&format!(
+            "unsupported placement preference {strategy} (only spread is supported)"
+        ))),
+    }
+}
+
+/// Reads `--generic-resource`s: `KIND=NUMBER` each. A service asks for an amount, never for one by
+/// its name.
+pub(crate) fn generic(all: &[String]) -> CliResult<BTreeMap<String, u64>> {
+    let mut resources = BTreeMap::new();
+    for text in all {
+        let bad = |why: &str| {
+            CliError::new(format!("invalid generic resource specification: {why}"))
+                .hint("write KIND=NUMBER, such as --generic-resource gpu=2")
+        };
+        let (kind, amount) = match text.split_once('=') {
+            Some((kind, amount)) if !kind.is_empty() && !amount.contains('=') => (kind, amount),
+            _ => {
+                return Err(bad(&format!(
+                    "could not parse GenericResource: incorrect term {text}, missing '=' or \
+                     malformed expression"
+                )));
+            }
+        };
+        let Ok(amount) = amount.parse::<u64>() else {
+            if amount.parse::<i64>().is_ok() {
+                return Err(bad(&format!(
+                    "could not parse GenericResource: cannot ask for negative resource {kind}"
+                )));
+            }
+            return Err(CliError::new(format!(
+                "invalid generic-resource request `{text}`, Named Generic Resources is not \
+                 supported for service create or update"
+            ))
+            .hint("ask for a number of them: --generic-resource gpu=1"));
+        };
+        resources.insert(kind.to_owned(), amount);
+    }
+    Ok(resources)
 }
 
 /// Reads a `KEY=VALUE` variable; a bare `KEY` takes the client's own value, or removes it.

@@ -16,8 +16,21 @@ pub(crate) async fn run(
     not_found: impl Fn(&str) -> String,
     pretty: fn(&Value) -> String,
 ) -> CliResult<()> {
+    let (found, errors) = find(client, &args.names, (prefix, suffix), not_found).await;
+    print(&found, args, pretty)?;
+    errors.into_result()
+}
+
+/// Gets what stands at the path `(prefix, suffix)` around every name, and why the others did not
+/// come.
+pub(crate) async fn find(
+    client: &Client,
+    names: &[String],
+    (prefix, suffix): (&str, &str),
+    not_found: impl Fn(&str) -> String,
+) -> (Vec<Value>, Errors) {
     let (mut found, mut errors) = (Vec::new(), Errors::default());
-    for name in &args.names {
+    for name in names {
         match client.json(&format!("{prefix}{}{suffix}", encoded(name))).await {
             Ok(value) => found.push(value),
             Err(error) if error.message.ends_with(" not found") => {
@@ -26,11 +39,15 @@ pub(crate) async fn run(
             Err(error) => errors.push(error),
         }
     }
-    print(&found, args, pretty)?;
-    errors.into_result()
+    (found, errors)
 }
 
-fn print(found: &[Value], args: &Inspect, pretty: fn(&Value) -> String) -> CliResult<()> {
+/// Prints what was found as `--pretty` and `--format` want it.
+pub(crate) fn print(
+    found: &[Value],
+    args: &Inspect,
+    pretty: fn(&Value) -> String,
+) -> CliResult<()> {
     if args.pretty {
         let texts: Vec<String> = found.iter().map(pretty).collect();
         return out::raw(texts.join("\n").as_bytes());

@@ -28,6 +28,7 @@ mod swarm;
 mod tasks;
 mod tls;
 mod volume;
+mod waits;
 
 use std::process::ExitCode;
 

@@ -1,201 +1,15 @@
 //! `inspect --pretty`: objects for people, with Docker's lines and blanks.
 
-use serde_json::Value;
-use skep_api::{Bytes, NanoCpus, Time, format_duration};
+mod service;
 
-use crate::ago::{ago, pretty_time};
+use serde_json::Value;
+use skep_api::{Bytes, Time};
+
+use crate::ago::pretty_time;
 use crate::service::text;
 use crate::tasks::capital;
 
-/// `service inspect --pretty`.
-pub(crate) fn service(value: &Value) -> String {
-    let spec = &value["Spec"];
-    let mut page = Page::default();
-    page.line("");
-    page.line(&format!("ID:\t\t{}", text(value, "/ID")));
-    page.line(&format!("Name:\t\t{}", text(spec, "/Name")));
-    page.pairs("Labels:", &spec["Labels"]);
-    mode(&mut page, &spec["Mode"]);
-    update_status(&mut page, &value["UpdateStatus"]);
-    let task = &spec["TaskTemplate"];
-    placement(&mut page, &task["Placement"]);
-    update(&mut page, "UpdateConfig:", "Update", &spec["UpdateConfig"]);
-    update(&mut page, "RollbackConfig:", "Rollback", &spec["RollbackConfig"]);
-    component(&mut page, &task["ContainerSpec"]);
-    page.line("Resources:");
-    resources(&mut page, "Reservations:", &task["Resources"]["Reservations"]);
-    resources(&mut page, "Limits:", &task["Resources"]["Limits"]);
-    networks(&mut page, &task["Networks"]);
-    page.line(&format!("Endpoint Mode:\t{}", text(spec, "/EndpointSpec/Mode")));
-    ports(&mut page, &value["Endpoint"]["Ports"]);
-    page.text
-}
-
-fn mode(page: &mut Page, mode: &Value) {
-    if let Some(replicated) = mode.get("Replicated") {
-        page.line("Service Mode:\tReplicated");
-        page.line(&format!(" Replicas:\t{}", text(replicated, "/Replicas")));
-    } else if mode.get("Global").is_some() {
-        page.line("Service Mode:\tGlobal");
-    } else if let Some(job) = mode.get("ReplicatedJob") {
-        page.line("Service Mode:\tReplicatedJob");
-        page.line(&format!(" Concurrent:\t{}", text(job, "/MaxConcurrent")));
-        page.line(&format!(" Total:\t{}", text(job, "/TotalCompletions")));
-    } else {
-        page.line("Service Mode:\tGlobalJob");
-    }
-}
-
-fn update_status(page: &mut Page, status: &Value) {
-    if text(status, "/State").is_empty() {
-        return;
-    }
-    page.line("UpdateStatus:");
-    page.line(&format!(" State:\t\t{}", text(status, "/State")));
-    for (name, key) in [("Started", "/StartedAt"), ("Completed", "/CompletedAt")] {
-        if let Some(at) = parse_time(&text(status, key)) {
-            page.line(&format!(" {name}:\t{}", ago(at)));
-        }
-    }
-    page.line(&format!(" Message:\t{}", text(status, "/Message")));
-}
-
-/// Reads the moment that an API answer gives; for display only.
-pub(crate) fn parse_time(rfc3339: &str) -> Option<Time> {
-    let (date, rest) = rfc3339.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (clock, fraction) = rest.split_once('.').unwrap_or((rest, "0"));
-    let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    // Days since 1970 in the proleptic Gregorian calendar, years counted from March.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
-        + year.div_euclid(400)
-        + (153 * month + 2) / 5
-        + day
-        - 719_469;
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
-    let nanos: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
-    Some(Time::from_nanos(u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)? + nanos))
-}
-
-fn placement(page: &mut Page, placement: &Value) {
-    page.line("Placement:");
-    let list = |key: &str| -> Vec<String> {
-        placement[key].as_array().into_iter().flatten().map(|v| text(v, "")).collect()
-    };
-    let constraints = list("Constraints");
-    if !constraints.is_empty() {
-        page.line(&format!(" Constraints:\t[{}]", constraints.join(" ")));
-    }
-    let spreads: Vec<String> = placement["Preferences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|p| format!("spread={}", text(p, "/Spread/SpreadDescriptor")))
-        .collect();
-    if !spreads.is_empty() {
-        page.line(&format!(" Preferences:   [{}]", spreads.join(" ")));
-    }
-    let max = text(placement, "/MaxReplicas");
-    if !max.is_empty() && max != "0" {
-        page.line(&format!(" Max Replicas Per Node:   {max}"));
-    }
-}
-
-fn update(page: &mut Page, title: &str, order: &str, config: &Value) {
-    if !config.is_object() {
-        return;
-    }
-    page.line(title);
-    page.line(&format!(" Parallelism:\t{}", text(config, "/Parallelism")));
-    if let Some(delay) = config["Delay"].as_u64().filter(|ns| *ns > 0) {
-        page.line(&format!(" Delay:\t\t{}", nanos(delay)));
-    }
-    page.line(&format!(" On failure:\t{}", text(config, "/FailureAction")));
-    let monitor = config["Monitor"].as_u64().unwrap_or_default();
-    page.line(&format!(" Monitoring Period: {}", nanos(monitor)));
-    page.line(&format!(" Max failure ratio: {}", text(config, "/MaxFailureRatio")));
-    page.line(&format!(" {:<19}{}", format!("{order} order:"), text(config, "/Order")));
-}
-
-fn nanos(ns: u64) -> String {
-    format_duration(std::time::Duration::from_nanos(ns))
-}
-
-fn component(page: &mut Page, spec: &Value) {
-    page.line("ContainerSpec:");
-    page.line(&format!(" Image:\t\t{}", text(spec, "/Image")));
-    let words = |key: &str| -> Option<String> {
-        let all: Vec<String> = spec[key].as_array()?.iter().map(|v| text(v, "")).collect();
-        Some(all.join(" "))
-    };
-    for (name, key) in [("Args", "Args"), ("Env", "Env")] {
-        if let Some(all) = words(key) {
-            page.line(&format!(" {name}:\t\t{all} "));
-        }
-    }
-    for (name, key) in [("Dir", "Dir"), ("Hostname", "Hostname")] {
-        if let Some(value) = spec[key].as_str().filter(|v| !v.is_empty()) {
-            page.line(&format!(" {name}:\t\t{value}"));
-        }
-    }
-    list(page, "Mounts:", &spec["Mounts"], |page, mount| {
-        page.line(&format!(" Target:\t{}", text(mount, "/Target")));
-        page.line(&format!("  Source:\t{}", text(mount, "/Source")));
-        page.line(&format!("  ReadOnly:\t{}", mount["ReadOnly"].as_bool().unwrap_or(false)));
-        page.line(&format!("  Type:\t\t{}", text(mount, "/Type")));
-    });
-    for (title, key, name) in
-        [("Configs:", "Configs", "ConfigName"), ("Secrets:", "Secrets", "SecretName")]
-    {
-        list(page, title, &spec[key], |page, file| {
-            page.line(&format!(" Target:\t{}", text(file, "/File/Name")));
-            page.line(&format!("  Source:\t{}", text(file, &format!("/{name}"))));
-        });
-    }
-}
-
-fn list(page: &mut Page, title: &str, values: &Value, each: impl Fn(&mut Page, &Value)) {
-    let Some(values) = values.as_array().filter(|all| !all.is_empty()) else { return };
-    page.line(title);
-    for value in values {
-        each(page, value);
-    }
-}
-
-fn resources(page: &mut Page, title: &str, resources: &Value) {
-    let cpus = resources["NanoCPUs"].as_u64().unwrap_or_default();
-    let memory = resources["MemoryBytes"].as_u64().unwrap_or_default();
-    if cpus == 0 && memory == 0 {
-        return;
-    }
-    page.line(&format!(" {title}"));
-    if cpus > 0 {
-        page.line(&format!("  CPU:\t\t{}", NanoCpus(cpus)));
-    }
-    if memory > 0 {
-        page.line(&format!("  Memory:\t{}", Bytes(memory)));
-    }
-}
-
-fn networks(page: &mut Page, networks: &Value) {
-    let names: Vec<String> =
-        networks.as_array().into_iter().flatten().map(|n| text(n, "/Target")).collect();
-    if !names.is_empty() {
-        page.line(&format!("Networks: {} ", names.join(" ")));
-    }
-}
-
-fn ports(page: &mut Page, ports: &Value) {
-    list(page, "Ports:", ports, |page, port| {
-        page.line(&format!(" PublishedPort = {}", text(port, "/PublishedPort")));
-        page.line(&format!("  Protocol = {}", text(port, "/Protocol")));
-        page.line(&format!("  TargetPort = {}", text(port, "/TargetPort")));
-        page.line(&format!("  PublishMode = {}", text(port, "/PublishMode")));
-    });
-}
+pub(crate) use service::service;
 
 /// `node inspect --pretty`.
 pub(crate) fn node(value: &Value) -> String {
@@ -257,6 +71,26 @@ pub(crate) fn secret(value: &Value) -> String {
     page.line(&format!("Created at:        {}", pretty_time(&text(value, "/CreatedAt"))));
     page.line(&format!("Updated at:        {}", pretty_time(&text(value, "/UpdatedAt"))));
     page.text
+}
+
+/// Reads the moment that an API answer gives; for display only.
+pub(crate) fn parse_time(rfc3339: &str) -> Option<Time> {
+    let (date, rest) = rfc3339.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (clock, fraction) = rest.split_once('.').unwrap_or((rest, "0"));
+    let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    // Days since 1970 in the proleptic Gregorian calendar, years counted from March.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
+        - 719_469;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    let nanos: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    Some(Time::from_nanos(u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)? + nanos))
 }
 
 /// Objects that have no form for people beyond their JSON.

@@ -1,27 +1,98 @@
-//! Waiting for a service, in Docker's words: lines that change in place on a terminal, lines one
-//! after the other elsewhere.
+//! Waiting for a service, in Docker's words and with its ends (semantics part 4).
+//!
+//! What is shown follows from what is read: each look at the service and its tasks becomes lines
+//! ([`slots`], [`job`]), and the service's update status says how it ends:
+//!
+//! situation | end
+//! --- | ---
+//! all tasks run and stayed so for the monitor's time | `verify: Service web converged`, well
+//! a job's tasks are complete | `job complete`, well
+//! the update is paused | `service update paused: ...`, badly
+//! the rollback is paused | `service rollback paused: ...`, badly
+//! an update was rolled back, and that converged | `service rolled back: ...`, badly
+//! the update ended though not all tasks run (failure action continue) | well, without a word
+//! Ctrl-C | the work goes on, well
+//!
+//! Docker's client 28 ends well after an automatic rollback. A script that deploys must see that
+//! what it deployed does not run, so here that is an error, as it was in its earlier versions.
 
-use std::collections::BTreeMap;
-use std::io::IsTerminal;
+mod job;
+mod screen;
+mod slots;
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use skep_api::{Mode, Service, Task, TaskState, UpdateConfig, UpdateState};
+use skep_api::{Mode, Service, Task, UpdateConfig, UpdateState};
 use skep_wire::pb;
 
 use crate::client::Client;
 use crate::error::{CliError, CliResult};
 use crate::out;
+use job::Job;
+use screen::{Line, Screen};
+use slots::Slots;
 
 /// More slots than that are told as a sum only, as Docker does.
 const SLOTS_SHOWN_MAX: u64 = 20;
 
-/// Waits until the service has all its tasks and they stayed up for its update monitor's time.
+/// Longer errors are cut so that a line stays a line, as Docker does.
+const ERROR_CHARS_MAX: usize = 75;
+
+/// How often a service is looked at while nothing says that something changed.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// A service that was created or changed: a rollback of it is a failure.
+    Change,
+    /// A rollback that was asked for.
+    Rollback,
+}
+
+/// Whether progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    Lines,
+    Nothing,
+}
+
+/// Which way an update goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Forward,
+    Back,
+}
+
+/// What one look at a service came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    lines: Vec<Line>,
+    converged: bool,
+}
+
+impl Step {
+    fn going(lines: impl Into<Vec<Line>>) -> Self {
+        Self { lines: lines.into(), converged: false }
+    }
+}
+
+/// Waits until the service has all its tasks and they stayed up for its monitor's time, or until a
+/// job is complete.
 ///
 /// Ctrl-C ends the waiting, never the work.
-pub(crate) async fn wait(client: &Client, id: &str, called: &str, quiet: bool) -> CliResult<()> {
+pub(crate) async fn wait(
+    client: &Client,
+    id: &str,
+    called: &str,
+    after: After,
+    show: Show,
+) -> CliResult<()> {
+    let screen = if show == Show::Nothing { Screen::Quiet } else { Screen::new() };
     tokio::select! {
-        result = follow(client, id, called, Screen::new(quiet)) => result,
+        result = follow(client, id, Waiter::new(called, after), screen) => result,
         _ = tokio::signal::ctrl_c() => {
             out::note("Operation continuing in background.");
             out::note(&format!("Use `skep service ps {called}` to check progress."));
@@ -30,34 +101,27 @@ pub(crate) async fn wait(client: &Client, id: &str, called: &str, quiet: bool) -
     }
 }
 
-async fn follow(client: &Client, id: &str, called: &str, mut screen: Screen) -> CliResult<()> {
+async fn follow(
+    client: &Client,
+    id: &str,
+    mut waiter: Waiter<'_>,
+    mut screen: Screen,
+) -> CliResult<()> {
     let mut moved = client.control().watch(pb::WatchRequest {}).await?.into_inner();
-    let mut stable_since: Option<Instant> = None;
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    let mut tick = tokio::time::interval(LOOK_EVERY);
     loop {
-        let state = State::read(client, id).await?;
-        state.show(&mut screen)?;
-        if let Some(status) = &state.service.update_status {
-            let failed = match status.state {
-                UpdateState::Paused => Some("service update paused: "),
-                UpdateState::RollbackPaused => Some("service rollback paused: "),
-                _ => None,
-            };
-            if let Some(what) = failed {
-                return Err(CliError::new(format!("{what}{}", status.message)));
+        let (service, tasks) = read(client, id).await?;
+        let (lines, end) = waiter.look(&service, &tasks, Instant::now());
+        screen.show(&lines)?;
+        match end {
+            None => {}
+            Some(End::Silent) => return Ok(()),
+            Some(End::Job) => return screen.end("job complete"),
+            Some(End::Failed(message)) => {
+                drop(screen);
+                return Err(CliError::new(message)
+                    .hint(format!("`skep service ps {} --no-trunc` says why", waiter.called)));
             }
-        }
-        if state.converged() {
-            let monitor = state.monitor();
-            let stable = stable_since.get_or_insert_with(Instant::now).elapsed();
-            if stable >= monitor {
-                screen.verify(&format!("Service {called} converged"))?;
-                return Ok(());
-            }
-            let left = (monitor - stable).as_secs_f64().ceil() as u64;
-            screen.verify(&format!("Waiting {left} seconds to verify that tasks are stable..."))?;
-        } else {
-            stable_since = None;
         }
         tokio::select! {
             message = moved.message() => {
@@ -68,172 +132,170 @@ async fn follow(client: &Client, id: &str, called: &str, mut screen: Screen) -> 
     }
 }
 
-/// A service and its tasks of the current spec.
-struct State {
-    service: Service,
-    tasks: BTreeMap<u64, Task>,
+async fn read(client: &Client, id: &str) -> CliResult<(Service, Vec<Task>)> {
+    let by_name = pb::ByName { name: id.to_owned() };
+    let service = Service::try_from(client.control().get_service(by_name).await?.into_inner())?;
+    let request = pb::ListTasksRequest {
+        services: vec![id.to_owned()],
+        up_to_date: true,
+        ..Default::default()
+    };
+    let rows = client.control().list_tasks(request).await?.into_inner().tasks;
+    let tasks = rows.into_iter().map(|row| Task::try_from(row.task.unwrap_or_default()));
+    Ok((service, tasks.collect::<Result<_, _>>()?))
 }
 
-impl State {
-    async fn read(client: &Client, id: &str) -> CliResult<Self> {
-        let by_name = pb::ByName { name: id.to_owned() };
-        let service = client.control().get_service(by_name).await?.into_inner();
-        let service = Service::try_from(service)?;
-        let request = pb::ListTasksRequest {
-            services: vec![id.to_owned()],
-            up_to_date: true,
-            ..Default::default()
+/// How waiting ends.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Nothing more is to be said.
+    Silent,
+    /// A job is done.
+    Job,
+    /// It did not go as it was wanted.
+    Failed(String),
+}
+
+#[derive(Debug)]
+enum Counter {
+    Slots(Slots),
+    Job(Job),
+}
+
+/// Waits for one service; knows nothing of screens and connections.
+struct Waiter<'a> {
+    called: &'a str,
+    after: After,
+    counter: Option<Counter>,
+    stable_since: Option<Instant>,
+    /// What the service's rollback said for itself, once there is one.
+    rolled_back: Option<String>,
+}
+
+impl<'a> Waiter<'a> {
+    const fn new(called: &'a str, after: After) -> Self {
+        Self { called, after, counter: None, stable_since: None, rolled_back: None }
+    }
+
+    /// Looks at the service and its tasks that are up to date: what to show, and the end if it has
+    /// come.
+    fn look(
+        &mut self,
+        service: &Service,
+        tasks: &[Task],
+        now: Instant,
+    ) -> (Vec<Line>, Option<End>) {
+        let mut lines = Vec::new();
+        let status = service.update_status.as_ref();
+        let state = status.map(|status| status.state);
+        let way = match state {
+            Some(UpdateState::RollbackStarted | UpdateState::RollbackCompleted) => Way::Back,
+            _ => Way::Forward,
         };
-        let rows = client.control().list_tasks(request).await?.into_inner().tasks;
-        let mut tasks: BTreeMap<u64, Task> = BTreeMap::new();
-        for row in rows {
-            let task = Task::try_from(row.task.unwrap_or_default())?;
-            let newer = |old: &Task| {
-                (task.is_wanted(), task.meta.created_at) > (old.is_wanted(), old.meta.created_at)
-            };
-            if tasks.get(&task.slot.number()).is_none_or(newer) {
-                tasks.insert(task.slot.number(), task);
-            }
-        }
-        Ok(Self { service, tasks })
-    }
-
-    fn wanted(&self) -> u64 {
-        match self.service.spec.mode {
-            Mode::Replicated { replicas } => replicas,
-            Mode::ReplicatedJob { total_completions, .. } => total_completions,
-            Mode::Global | Mode::GlobalJob => self.tasks.len() as u64,
-        }
-    }
-
-    fn running(&self) -> u64 {
-        let up = |task: &&Task| task.status.state == TaskState::Running && task.is_wanted();
-        self.tasks.values().filter(up).count() as u64
-    }
-
-    fn converged(&self) -> bool {
-        self.running() == self.wanted()
-    }
-
-    fn monitor(&self) -> Duration {
-        let default = UpdateConfig::default();
-        self.service.spec.update.as_ref().unwrap_or(&default).monitor
-    }
-
-    fn show(&self, screen: &mut Screen) -> CliResult<()> {
-        let wanted = self.wanted();
-        screen.overall(&format!("{} out of {wanted} tasks", self.running()))?;
-        if wanted > SLOTS_SHOWN_MAX {
-            return Ok(());
-        }
-        let slots: Vec<u64> = match self.service.spec.mode {
-            Mode::Replicated { .. } => (1..=wanted).collect(),
-            _ => self.tasks.keys().copied().collect(),
-        };
-        for (at, slot) in slots.iter().enumerate() {
-            let text = self.tasks.get(slot).map(slot_text).unwrap_or_default();
-            screen.slot(at, &format!("{}/{wanted}", at + 1), &text)?;
-        }
-        Ok(())
-    }
-}
-
-fn slot_text(task: &Task) -> String {
-    if task.status.err.is_empty() {
-        return task.status.state.name().to_owned();
-    }
-    task.status.err.clone()
-}
-
-/// Where progress is shown.
-enum Screen {
-    /// Nowhere.
-    Quiet,
-    /// On a terminal, in place.
-    Live {
-        bars: MultiProgress,
-        overall: ProgressBar,
-        slots: Vec<ProgressBar>,
-        verify: Option<ProgressBar>,
-    },
-    /// A line when something changed.
-    Plain { last: BTreeMap<String, String> },
-}
-
-impl Screen {
-    fn new(quiet: bool) -> Self {
-        if quiet {
-            return Self::Quiet;
-        }
-        if !std::io::stdout().is_terminal() {
-            return Self::Plain { last: BTreeMap::new() };
-        }
-        let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::stdout());
-        let overall = bars.add(line_bar("overall progress"));
-        Self::Live { bars, overall, slots: Vec::new(), verify: None }
-    }
-
-    fn overall(&mut self, text: &str) -> CliResult<()> {
-        match self {
-            Self::Quiet => Ok(()),
-            Self::Live { overall, .. } => {
-                overall.set_message(text.to_owned());
-                Ok(())
-            }
-            Self::Plain { .. } => self.plain("overall progress", text),
-        }
-    }
-
-    fn slot(&mut self, at: usize, name: &str, text: &str) -> CliResult<()> {
-        match self {
-            Self::Quiet => Ok(()),
-            Self::Live { bars, slots, .. } => {
-                if slots.len() <= at {
-                    slots.push(bars.add(line_bar(name)));
+        if let Some(status) = status {
+            match status.state {
+                UpdateState::Paused => {
+                    return (lines, failed("service update paused", &status.message));
                 }
-                slots[at].set_message(text.to_owned());
-                Ok(())
+                UpdateState::RollbackPaused => {
+                    return (lines, failed("service rollback paused", &status.message));
+                }
+                UpdateState::RollbackStarted if self.rolled_back.is_none() => {
+                    lines.push(Line::told("rollback", status.message.clone()));
+                    self.rolled_back = Some(status.message.clone());
+                }
+                _ => {}
             }
-            Self::Plain { .. } => self.plain(name, text),
         }
+        let counter = self.counter.get_or_insert_with(|| counter_for(service));
+        let step = match counter {
+            Counter::Slots(slots) => slots.step(tasks, replicas(service), way),
+            Counter::Job(job) => job.step(tasks),
+        };
+        lines.extend(step.lines);
+        let end = if step.converged {
+            self.stable(service, way, now, &mut lines)
+        } else {
+            if self.stable_since.take().is_some() {
+                lines.push(Line::told("verify", "Detected task failure"));
+            }
+            (state == Some(UpdateState::Completed)).then_some(End::Silent)
+        };
+        (lines, end)
     }
 
-    fn verify(&mut self, text: &str) -> CliResult<()> {
-        match self {
-            Self::Quiet => Ok(()),
-            Self::Live { bars, verify, .. } => {
-                let bar = verify.get_or_insert_with(|| bars.add(line_bar("verify")));
-                bar.set_message(text.to_owned());
-                Ok(())
-            }
-            Self::Plain { .. } => self.plain("verify", text),
+    /// All tasks run, or are complete: the end, if it was so for long enough.
+    fn stable(
+        &mut self,
+        service: &Service,
+        way: Way,
+        now: Instant,
+        lines: &mut Vec<Line>,
+    ) -> Option<End> {
+        if matches!(self.counter, Some(Counter::Job(_))) {
+            return Some(End::Job);
         }
-    }
-
-    fn plain(&mut self, name: &str, text: &str) -> CliResult<()> {
-        let Self::Plain { last } = self else { return Ok(()) };
-        if last.get(name).is_some_and(|old| old == text) {
-            return Ok(());
+        let since = *self.stable_since.get_or_insert(now);
+        let monitor = monitor(service, way);
+        let left = monitor.saturating_sub(now.saturating_duration_since(since));
+        if !left.is_zero() {
+            let seconds = left.as_secs_f64().ceil() as u64;
+            let text = format!("Waiting {seconds} seconds to verify that tasks are stable...");
+            lines.push(Line::told("verify", text));
+            return None;
         }
-        last.insert(name.to_owned(), text.to_owned());
-        out::line(&format!("{name}: {text}"))
+        lines.push(Line::told("verify", format!("Service {} converged", self.called)));
+        let status = service.update_status.as_ref();
+        let gone_back = status.filter(|s| s.state == UpdateState::RollbackCompleted);
+        if let Some(status) = gone_back.filter(|_| self.rolled_back.is_none()) {
+            // It was over before the first look.
+            lines.push(Line::told("rollback", status.message.clone()));
+            self.rolled_back = Some(status.message.clone());
+        }
+        match (self.after, &self.rolled_back) {
+            (After::Change, Some(why)) => failed("service rolled back", why),
+            _ => Some(End::Silent),
+        }
     }
 }
 
-impl Drop for Screen {
-    /// What was reached stays on the terminal.
-    fn drop(&mut self) {
-        if let Self::Live { overall, slots, verify, .. } = self {
-            for bar in slots.iter().chain(verify.iter()).chain([&*overall]) {
-                bar.abandon();
-            }
+fn failed(what: &str, message: &str) -> Option<End> {
+    Some(End::Failed(format!("{what}: {message}")))
+}
+
+fn counter_for(service: &Service) -> Counter {
+    let iteration = service.job.map_or(0, |job| job.iteration);
+    match service.spec.mode {
+        Mode::Replicated { .. } | Mode::Global => Counter::Slots(Slots::default()),
+        Mode::ReplicatedJob { max_concurrent, total_completions } => {
+            Counter::Job(Job::replicated(iteration, max_concurrent, total_completions))
         }
+        Mode::GlobalJob => Counter::Job(Job::global(iteration)),
     }
 }
 
-fn line_bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix}: {msg}");
-    let bar = ProgressBar::new_spinner().with_prefix(name.to_owned());
-    // The template above is a constant that parses; a bar without it would still work.
-    if let Ok(style) = style { bar.with_style(style) } else { bar }
+/// As the spec is now: a rollback may change it.
+fn replicas(service: &Service) -> Option<u64> {
+    match service.spec.mode {
+        Mode::Replicated { replicas } => Some(replicas),
+        _ => None,
+    }
+}
+
+/// How long tasks are watched: zero is not at all. Docker takes the update's time for rollbacks too.
+fn monitor(service: &Service, way: Way) -> Duration {
+    let config = match way {
+        Way::Forward => service.spec.update.as_ref(),
+        Way::Back => service.spec.rollback.as_ref(),
+    };
+    config.map_or_else(|| UpdateConfig::default().monitor, |config| config.monitor)
+}
+
+fn error_line(name: String, task: &Task) -> Line {
+    let mut text = task.status.err.replace('\n', " ");
+    if text.chars().count() > ERROR_CHARS_MAX {
+        text = text.chars().take(ERROR_CHARS_MAX - 1).collect();
+        text.push('…');
+    }
+    Line::told(name, text)
 }

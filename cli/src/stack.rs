@@ -12,6 +12,7 @@ use crate::args::{self, FormatOnly, ListArgs, TaskListArgs};
 use crate::client::Client;
 use crate::error::{CliError, CliResult, Errors};
 use crate::out::{self, Column, List, row};
+use crate::progress::{After, Show};
 use crate::{filter, flags, progress, registry_auth, service, tasks};
 
 /// A compose file, or a file that it refers to, is at most so large; configs are the largest.
@@ -155,8 +156,9 @@ async fn deploy(client: &Client, files: &[String], stack: &str, args: &Deploy) -
     }
     print_actions(&done.actions)?;
     if !args.detach {
+        let show = if args.quiet { Show::Nothing } else { Show::Lines };
         for action in done.actions.iter().filter(|a| a.kind == "service" && a.verb != "Removing") {
-            progress::wait(client, &action.id, &action.name, args.quiet).await?;
+            progress::wait(client, &action.id, &action.name, After::Change, show).await?;
         }
     }
     Ok(())
@@ -228,7 +230,7 @@ async fn ps(client: &Client, args: &TaskListArgs, stack: &str) -> CliResult<()> 
         return Err(CliError::new(format!("nothing found in stack: {stack}"))
             .hint("`skep stack ls` lists the stacks"));
     }
-    tasks::print(rows, args)
+    tasks::print(client, rows, args).await
 }
 
 async fn rm(client: &Client, stacks: &[String]) -> CliResult<()> {

@@ -8,8 +8,10 @@ use skep_wire::pb;
 
 use crate::ago::ago;
 use crate::args::TaskListArgs;
+use crate::client::Client;
 use crate::error::{CliError, CliResult};
 use crate::out::{Column, List, row};
+use crate::waits::{Waits, Whose};
 
 const COLUMNS: &[Column] = &[
     ("ID", "ID"),
@@ -22,18 +24,36 @@ const COLUMNS: &[Column] = &[
     ("Ports", "PORTS"),
 ];
 
+/// For templates: all that is known about why a task is where it is, or nowhere.
+const FURTHER: &[Column] = &[("Why", "WHY")];
+
 /// Docker cuts errors there.
 const ERROR_CHARS_MAX: usize = 30;
 
+/// Prints tasks with what those wait for that wait.
+pub(crate) async fn print(
+    client: &Client,
+    rows: Vec<pb::TaskRow>,
+    args: &TaskListArgs,
+) -> CliResult<()> {
+    let whose = if explains(args) || args.no_trunc { Whose::All } else { Whose::Waiting };
+    let waits = Waits::of_rows(client, &rows, whose).await?;
+    print_rows(rows, &waits, args)
+}
+
+/// Whether all there is to say is asked for. It is in no JSON line: those are Docker's.
+fn explains(args: &TaskListArgs) -> bool {
+    args.list.format.as_ref().is_some_and(|format| format.contains(".Why"))
+}
+
 /// Prints tasks by name and slot, the newest of each slot first.
-pub(crate) fn print(rows: Vec<pb::TaskRow>, args: &TaskListArgs) -> CliResult<()> {
+fn print_rows(rows: Vec<pb::TaskRow>, waits: &Waits, args: &TaskListArgs) -> CliResult<()> {
     let mut tasks = rows.into_iter().map(Shown::try_from).collect::<CliResult<Vec<_>>>()?;
     tasks.sort_by_cached_key(|shown| {
         (
             natural(&shown.service),
             shown.task.slot,
-            shown.task.node,
-            Reverse(shown.task.meta.created_at),
+            Reverse((shown.task.meta.created_at, shown.task.spec_version)),
         )
     });
     // What `-q` and templates get is whole: rows are cut for the eye only.
@@ -44,9 +64,9 @@ pub(crate) fn print(rows: Vec<pb::TaskRow>, args: &TaskListArgs) -> CliResult<()
         let repeated = name == last_name && args.list.format.is_none() && !args.list.quiet;
         let shown_name = if repeated { format!(" \\_ {name}") } else { name.clone() };
         last_name = name;
-        rows.push(shown.row(shown_name, args));
+        rows.push(shown.row(shown_name, waits, args));
     }
-    let list = List { columns: COLUMNS, further: &[], quiet_key: "ID", rows };
+    let list = List { columns: COLUMNS, further: FURTHER, quiet_key: "ID", rows };
     list.print(args.list.format.as_deref(), args.list.quiet)
 }
 
@@ -95,7 +115,24 @@ impl Shown {
         self.task.short_name(&self.service)
     }
 
-    fn row(&self, name: String, args: &TaskListArgs) -> serde_json::Map<String, Value> {
+    /// What went wrong, or what the task waits for. Uncut, it says for each node why the task is not
+    /// there, and why one that ended is not started again. Docker has what went wrong alone.
+    fn reason(&self, waits: &Waits, whole: bool) -> String {
+        let err = &self.task.status.err;
+        if err.is_empty() {
+            return waits.of(&self.task).join("; ");
+        }
+        let more = if whole { waits.about(&self.task) } else { &[] };
+        let more = more.iter().filter(|line| !line.contains(err.as_str()));
+        std::iter::once(err).chain(more).map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
+
+    fn row(
+        &self,
+        name: String,
+        waits: &Waits,
+        args: &TaskListArgs,
+    ) -> serde_json::Map<String, Value> {
         let task = &self.task;
         let full = args.no_trunc || args.list.quiet;
         let id = if full { task.id.to_string() } else { task.id.short() };
@@ -108,7 +145,7 @@ impl Shown {
             _ => self.node.clone(),
         };
         let since = task.status.at;
-        row([
+        let mut row = row([
             ("ID", id.into()),
             ("Name", name.into()),
             ("Image", image.into()),
@@ -119,9 +156,13 @@ impl Shown {
                 format!("{} {}", capital(task.status.state.name()), ago(since).to_lowercase())
                     .into(),
             ),
-            ("Error", error_text(&task.status.err, args.no_trunc).into()),
+            ("Error", error_text(&self.reason(waits, args.no_trunc), args.no_trunc).into()),
             ("Ports", host_ports(task).into()),
-        ])
+        ]);
+        if explains(args) {
+            row.insert("Why".to_owned(), waits.about(task).join("; ").into());
+        }
+        row
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 
+use super::dropped::Dropped;
+use super::rollout::{RollbackFlags, UpdateFlags};
 use super::{Inspect, ListArgs, Names, TaskListArgs};
 
 #[derive(Debug, Subcommand)]
@@ -27,8 +29,9 @@ pub(crate) enum Service {
     Logs(Logs),
     /// Set how many tasks services have
     Scale {
-        /// Don't wait for it
-        #[arg(short, long)]
+        /// Don't wait until the tasks run
+        #[arg(short, long, action = ArgAction::Set, num_args = 0..=1, default_value = "false",
+            default_missing_value = "true", require_equals = true, value_name = "BOOL", hide_default_value = true)]
         detach: bool,
         /// SERVICE=REPLICAS
         #[arg(required = true, value_name = "SERVICE=REPLICAS")]
@@ -36,29 +39,119 @@ pub(crate) enum Service {
     },
     /// Change a service
     Update(Box<ServiceUpdate>),
+    /// Go back to the spec before, or to one of `skep service history`
+    Rollback {
+        /// The version to go back to; the one before by default
+        #[arg(long, value_name = "VERSION")]
+        to: Option<u64>,
+        #[command(flatten)]
+        waiting: Waiting,
+        /// The service
+        service: String,
+    },
+    /// List the specs a service had
+    History {
+        #[command(flatten)]
+        list: ListArgs,
+        /// The service
+        service: String,
+    },
     /// Remove services
     #[command(visible_alias = "remove")]
     Rm(Names),
 }
 
 /// What `create` and `update` both set, a value each.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub(crate) struct ServiceScalars {
-    /// How many tasks
+    #[command(flatten)]
+    pub(crate) counts: Counts,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) restart: Restart,
+    #[command(flatten)]
+    pub(crate) update: UpdateFlags,
+    #[command(flatten)]
+    pub(crate) rollback: RollbackFlags,
+    #[command(flatten)]
+    pub(crate) health: Health,
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// Replace the program name, argument 0 of a component
+    #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
+    pub(crate) entrypoint: Option<String>,
+    /// Time to end by itself before it is ended (default 10s)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) stop_grace_period: Option<String>,
+    /// Taken for Docker's sake: components get no signals
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+    /// Working folder in the task
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// Host name of the tasks; templates as `{{.Node.Hostname}}` are filled in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// No `/tmp`, and folders for reading only
+    #[arg(long, num_args = 0..=1, require_equals = true)]
+    pub(crate) read_only: Option<Option<bool>>,
+    /// How the service's name resolves: vip or dnsrr (default vip)
+    #[arg(long, value_name = "MODE")]
+    pub(crate) endpoint_mode: Option<String>,
+    /// Log driver, kept and shown; Skep's own log files serve all of them
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) log_driver: Option<String>,
+    /// Option of the log driver, KEY=VALUE
+    #[arg(long = "log-opt", value_name = "OPTION")]
+    pub(crate) log_opts: Vec<String>,
+    /// Send the registry's credentials along
     #[arg(long)]
+    pub(crate) with_registry_auth: bool,
+    /// Leave the image's tag as it is: each node finds its digest out
+    #[arg(long)]
+    pub(crate) no_resolve_image: bool,
+    #[command(flatten)]
+    pub(crate) dropped: Dropped,
+}
+
+/// How many tasks.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct Counts {
+    /// How many tasks; of a job, how many are to complete (default 1)
+    #[arg(long, value_name = "N")]
     pub(crate) replicas: Option<u64>,
+    /// How many tasks of a job run at once (default: as many as --replicas)
+    #[arg(long, value_name = "N")]
+    pub(crate) max_concurrent: Option<u64>,
+    /// How many tasks one node may have at most (default 0: without limit)
+    #[arg(long, value_name = "N")]
+    pub(crate) replicas_max_per_node: Option<u64>,
+}
+
+/// What tasks may use, and what is kept free for them.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct Limits {
     /// CPUs it may use at most
     #[arg(long, value_name = "CPUS")]
     pub(crate) limit_cpu: Option<String>,
     /// Memory it may use at most
     #[arg(long, value_name = "BYTES")]
     pub(crate) limit_memory: Option<String>,
+    /// Processes, kept and shown: a component has none (default 0: without limit)
+    #[arg(long, value_name = "N")]
+    pub(crate) limit_pids: Option<u64>,
     /// CPUs kept free for it
     #[arg(long, value_name = "CPUS")]
     pub(crate) reserve_cpu: Option<String>,
     /// Memory kept free for it
     #[arg(long, value_name = "BYTES")]
     pub(crate) reserve_memory: Option<String>,
+}
+
+/// When tasks that ended are replaced.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct Restart {
     /// Restart after which ends: none, on-failure or any (default any)
     #[arg(long, value_name = "CONDITION")]
     pub(crate) restart_condition: Option<String>,
@@ -71,22 +164,54 @@ pub(crate) struct ServiceScalars {
     /// Time over which restarts are counted
     #[arg(long, value_name = "DURATION")]
     pub(crate) restart_window: Option<String>,
-    /// Time to end by itself before it is ended (default 10s)
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) stop_grace_period: Option<String>,
-    /// Working folder in the task
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) workdir: Option<String>,
-    /// No `/tmp`, and folders for reading only
-    #[arg(long)]
-    pub(crate) read_only: Option<Option<bool>>,
 }
 
-/// How `create`, `update` and `scale` wait.
-#[derive(Debug, Clone, Copy, Default, Args)]
+/// How the health of tasks is found out.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct Health {
+    /// Command to run to check health
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) health_cmd: Option<String>,
+    /// Time between two checks (default 30s)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_interval: Option<String>,
+    /// Time a check may take (default 30s)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_timeout: Option<String>,
+    /// Failures in a row that make a task unhealthy (default 3)
+    #[arg(long, value_name = "N")]
+    pub(crate) health_retries: Option<u32>,
+    /// Time in which failures do not count (default 0s)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_start_period: Option<String>,
+    /// Time between two checks in the start period (default 5s)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_start_interval: Option<String>,
+    /// Check no health, whatever the image says
+    #[arg(long)]
+    pub(crate) no_healthcheck: bool,
+}
+
+/// What Swarm does not have; kept as labels `skep.*` of the service.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct Options {
+    /// Move tasks to nodes that came back or are new, a few at a time
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
+    pub(crate) rebalance: Option<Option<bool>>,
+    /// A task that an update made and that does not run by then has failed; 0s: never (default 10m)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) start_deadline: Option<String>,
+    /// Which node to choose: spread, or binpack to fill nodes one after the other (default spread)
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<String>,
+}
+
+/// How `create`, `update` and `rollback` wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Args)]
 pub(crate) struct Waiting {
     /// Don't wait until the tasks run
-    #[arg(short, long)]
+    #[arg(short, long, action = ArgAction::Set, num_args = 0..=1, default_value = "false",
+        default_missing_value = "true", require_equals = true, value_name = "BOOL", hide_default_value = true)]
     pub(crate) detach: bool,
     /// Show no progress
     #[arg(short, long)]
@@ -98,7 +223,7 @@ pub(crate) struct ServiceCreate {
     /// Name; a random one by default
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// replicated
+    /// replicated, global, replicated-job or global-job
     #[arg(long, default_value = "replicated")]
     pub(crate) mode: String,
     #[command(flatten)]
@@ -133,9 +258,12 @@ pub(crate) struct ServiceCreate {
     /// Run only on nodes where this holds, `node.labels.zone == a`
     #[arg(long = "constraint", value_name = "CONSTRAINT")]
     pub(crate) constraints: Vec<String>,
-    /// Send the registry's credentials along
-    #[arg(long)]
-    pub(crate) with_registry_auth: bool,
+    /// Spread over the values of a node label, spread=node.labels.zone
+    #[arg(long = "placement-pref", value_name = "PREFERENCE")]
+    pub(crate) preferences: Vec<String>,
+    /// Keep generic resources free for each task, KIND=NUMBER
+    #[arg(long = "generic-resource", value_name = "RESOURCE")]
+    pub(crate) generic: Vec<String>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The image
@@ -145,7 +273,7 @@ pub(crate) struct ServiceCreate {
     pub(crate) args: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub(crate) struct ServiceUpdate {
     /// Another image
     #[arg(long)]
@@ -212,9 +340,21 @@ pub(crate) struct ServiceUpdate {
     /// Remove a constraint, by its text
     #[arg(long = "constraint-rm", value_name = "CONSTRAINT")]
     pub(crate) constraints_rm: Vec<String>,
-    /// Send the registry's credentials along
+    /// Add a placement preference, behind those there are
+    #[arg(long = "placement-pref-add", value_name = "PREFERENCE")]
+    pub(crate) preferences_add: Vec<String>,
+    /// Remove a placement preference
+    #[arg(long = "placement-pref-rm", value_name = "PREFERENCE")]
+    pub(crate) preferences_rm: Vec<String>,
+    /// Keep generic resources free for each task, KIND=NUMBER
+    #[arg(long = "generic-resource-add", value_name = "RESOURCE")]
+    pub(crate) generic_add: Vec<String>,
+    /// Keep no generic resource of a kind free
+    #[arg(long = "generic-resource-rm", value_name = "KIND")]
+    pub(crate) generic_rm: Vec<String>,
+    /// Go back to the spec before; no other flags go with it
     #[arg(long)]
-    pub(crate) with_registry_auth: bool,
+    pub(crate) rollback: bool,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The service
