@@ -105,7 +105,8 @@ pub(super) fn draft_create(
     Ok(Admitted { id, changes: vec![Change::Create(Object::Service(service))] })
 }
 
-/// All checks of a changed service but for other services' ports. Nothing if nothing changes.
+/// All checks of a changed service but for other services' ports. Next to nothing if nothing
+/// changes, see [`resumed`].
 pub(super) fn draft_update(
     view: &View,
     service: &Service,
@@ -129,11 +130,21 @@ pub(super) fn draft_update(
     spec::check(&spec)?;
     reference::resolve(view, &mut spec)?;
     if spec == *service.spec {
-        return Ok(Vec::new());
+        return Ok(resumed(service).into_iter().collect());
     }
     let job = next_iteration(service);
     let next = Service { job, ..revise(view, service, Arc::new(spec)) };
     Ok(vec![Change::Update(Object::Service(next))])
+}
+
+/// What a write of the spec that a service has changes: an update that was paused goes on, and one
+/// that is over is spoken of no more (semantics part 4). One that is under way is left alone.
+fn resumed(service: &Service) -> Option<Change> {
+    let status = service.update_status.as_ref()?;
+    let under_way = matches!(status.state, UpdateState::Updating | UpdateState::RollbackStarted);
+    let spec_version = SpecVersion(service.meta.version);
+    let next = || Service { spec_version, update_status: None, ..service.clone() };
+    (!under_way).then(|| Change::Update(Object::Service(next())))
 }
 
 /// A change back to a spec that the service had. Its tasks follow under that spec's rollback config.

@@ -5,7 +5,7 @@
 //! | a service's endpoint is of another spec, or lacks an address on a network | it is written: ports and addresses it had are kept, the rest is chosen |
 //! | a service in dnsrr mode | no virtual addresses |
 //! | a new task whose service has its endpoint | PENDING, with the service's ports and an address on each network |
-//! | a new task, but a port or an address can't be had | it stays NEW and says why; tried again in every pass |
+//! | a new task, but a port or an address can't be had, or another service was given the port | it stays NEW and says why; tried again in every pass |
 //!
 //! What is chosen follows the highest one in use, so that what was just let go is not given out at
 //! once; once the top is reached, the lowest gap is taken. Unlike Swarm's, services get no address
@@ -32,6 +32,8 @@ const DYNAMIC_PORTS: RangeInclusive<u16> = 30_000..=32_767;
 enum Shortage {
     #[error("no dynamic {} port left between 30000 and 32767", .0.name())]
     Ports(Protocol),
+    #[error("port {port}/{} is in use by service {by}", .protocol.name())]
+    Taken { port: u16, protocol: Protocol, by: Id<Service> },
     #[error("no address left on network {0} ({1})")]
     Addresses(String, String),
     #[error("network {0} has no subnet: the address pool is used up")]
@@ -131,9 +133,27 @@ fn ports(service: &Service, chooser: &mut Chooser<'_>) -> Result<Vec<PortConfig>
                 None => chooser.port(port.protocol)?,
             };
         }
+        if let Some(by) = holder(chooser.view, service, &port) {
+            let (port, protocol) = (port.published, port.protocol);
+            return Err(Shortage::Taken { port, protocol, by });
+        }
         ports.push(port);
     }
     Ok(ports)
+}
+
+/// The service that was given a port which another one's spec names too: two requests that came at
+/// the same moment are each admitted without the other. Ports of hosts are the scheduler's business.
+fn holder(view: &View, service: &Service, port: &PortConfig) -> Option<Id<Service>> {
+    let others = view.publishers(port.protocol, port.published).map(|(_, other)| other);
+    let given = |other: &Service| {
+        other.endpoint.ports.iter().any(|held| {
+            (held.protocol, held.published) == (port.protocol, port.published)
+                && [held.mode, port.mode].contains(&PublishMode::Ingress)
+        })
+    };
+    let mut others = others.filter(|other| *other != service.id);
+    others.find(|other| port.published != 0 && view.service(*other).is_some_and(given))
 }
 
 fn addresses(

@@ -30,7 +30,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
-use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time};
+use skep_api::{Id, IdGen, Mode, Node, Service, Slot, Time, UpdateState};
 
 pub use self::dirty::Dirty;
 pub(crate) use self::filter::Filter;
@@ -166,6 +166,14 @@ impl Pass<'_> {
         if made >= update::STEP_SLOTS_MAX {
             self.left.updates.insert(id);
         }
+        let view = self.draft.view();
+        let Some(service) = view.service(id).filter(|_| made > 0) else { return };
+        self.left.nodes.extend(update::left_behind(&view, service, view.tasks_of(id)));
+        let state = service.update_status.as_ref().map(|update| update.state);
+        if state == Some(UpdateState::RollbackPaused) {
+            // What failed before the rollback is no longer left to it.
+            self.left.services.insert(id);
+        }
     }
 
     /// Decides about services; returns those that it looked at.
@@ -221,8 +229,13 @@ impl Pass<'_> {
                 continue;
             }
             self.step(|view, now, ids| restart::reconcile(view, slot, now, ids));
-            if restart::is_bare(&self.draft.view(), slot, self.draft.now()) {
+            let view = self.draft.view();
+            if restart::is_bare(&view, slot, self.draft.now()) {
                 self.left.services.insert(slot.0);
+            }
+            if let Some(service) = view.service(slot.0) {
+                let tasks = view.tasks_in(slot.0, slot.1);
+                self.left.nodes.extend(update::left_behind(&view, service, tasks));
             }
         }
     }

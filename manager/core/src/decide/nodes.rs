@@ -13,7 +13,8 @@
 //! | a node came back, or takes tasks again | none here: what waits for a place is tried in every pass |
 //!
 //! The constraints that count are the service's current ones, not those the task was made with. But
-//! a task that an update has still to replace is judged by its own: the update takes it away in order.
+//! a task that an update has still to replace may meet its own instead: the update takes it away in order,
+//! and a start-first one keeps it until its successor runs, even if the update is over before that.
 //! Tasks hold what they reserve as long as they are wanted; a job's task that is COMPLETE holds
 //! nothing. The older tasks keep their place, so that the same ones are rejected whoever decides.
 

@@ -45,7 +45,9 @@ pub(crate) fn reconcile(view: &View, (service, slot): SlotKey) -> Vec<Change> {
         !gone
     });
     let live = tasks.iter().filter(|task| task.is_wanted() && !task.status.state.is_terminal());
-    let is_busy = live.count() > 1;
+    // In Swarm such a slot keeps all. A start-first update whose new task fails again and again
+    // would make it grow for ever.
+    let is_busy = live.count() > 1 && view.compat() == Compat::Swarm;
     tasks.sort_by_key(|task| (task.meta.created_at, task.id));
     let number = tasks.len();
     let Some(newest) = tasks.pop() else { return changes };

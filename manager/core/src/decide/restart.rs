@@ -13,6 +13,7 @@
 //! | a held task's moment came, and the tasks told to stop ended, or are on lost nodes, or a minute passed | desired RUNNING, COMPLETE for a job |
 //! | an up-to-date task runs beside older or out-of-date wanted ones | these are told to stop: start-first |
 //! | a job's task is COMPLETE | nothing |
+//! | a task failed under a spec that its service is going back from | nothing: the rollback replaces it |
 //!
 //! What became of a task decides whether and how another one follows:
 //!
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use skep_api::{
     Availability, Compat, Id, IdGen, Mode, Node, NodeState, Origin, RestartCondition,
-    RestartPolicy, Service, Slot, Task, TaskState, Time,
+    RestartPolicy, Service, Slot, Task, TaskState, Time, UpdateState,
 };
 
 use super::{SlotKey, global, nodes, outdated::Outdated};
@@ -164,9 +165,18 @@ pub(crate) fn is_restarted(view: &View, task: &Task, now: Time) -> bool {
     let may_try = || unlimited || attempts(view, task, policy, now) < policy.max_attempts;
     match fate(task) {
         Fate::Moved if view.compat() == Compat::Skep => true,
+        Fate::Ended | Fate::Rejected if is_left_behind(view, task) => false,
         Fate::Rejected if view.compat() == Compat::Skep => by_condition,
         Fate::Ended | Fate::Rejected | Fate::Moved => by_condition && may_try(),
     }
+}
+
+/// Whether a task failed under a spec that its service is going back from. What follows it is the
+/// rollback's, which does not wait for the restart's delay and watches what it makes.
+fn is_left_behind(view: &View, task: &Task) -> bool {
+    let Some(service) = view.service(task.service) else { return false };
+    let state = service.update_status.as_ref().map(|update| update.state);
+    state == Some(UpdateState::RollbackStarted) && Outdated::new(view, service).is_outdated(task)
 }
 
 /// What became of a task that another one is to follow.

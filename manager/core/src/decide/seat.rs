@@ -7,7 +7,7 @@ use skep_api::{Bytes, Generic, Id, NanoCpus, Node, Protocol, Service, Slot, Task
 
 use super::filter::Want;
 use super::generic::Offer;
-use crate::store::{Load, View};
+use crate::store::{Load, Room, View};
 
 /// A node and what is left of it.
 #[derive(Debug)]
@@ -23,18 +23,19 @@ pub(super) struct Seat<'a> {
     pub(super) of_service: u64,
     /// How many of those are to stop once the task that replaces them runs.
     pub(super) leaving: u64,
-    /// Ports that this pass gave away.
-    ports: Vec<(Protocol, u16)>,
-    /// What nobody has of its generic resources, once somebody asked.
-    offer: Option<Offer>,
 }
 
-/// All nodes, by id, in one pass.
+/// All nodes, by id, in one pass. There may be ten thousand, for one task: what few of them have is
+/// kept apart from them.
 pub(super) struct Seats<'a> {
     view: &'a View,
     all: Vec<Seat<'a>>,
     /// The service whose tasks are counted in `of_service`.
     service: Option<Id<Service>>,
+    /// Ports that this pass gave away on nodes.
+    ports: BTreeMap<usize, Vec<(Protocol, u16)>>,
+    /// What nobody has of nodes' generic resources, once somebody asked.
+    offers: BTreeMap<usize, Offer>,
     /// Where this pass put tasks.
     placed: BTreeMap<Id<Service>, Vec<u32>>,
 }
@@ -42,14 +43,15 @@ pub(super) struct Seats<'a> {
 impl<'a> Seats<'a> {
     pub(super) fn new(view: &'a View) -> Self {
         let mut loads = view.loads().peekable();
-        let mut seat = |node: &'a Node| {
+        let seat = |room: &'a Room| {
             // Both are in the order of ids; nodes that are gone may still have loads.
-            while loads.next_if(|(id, _)| *id < node.id).is_some() {}
-            let load = loads.next_if(|(id, _)| *id == node.id).map(|(_, load)| load);
-            Seat::new(node, load.unwrap_or_default())
+            while loads.next_if(|(id, _)| *id < room.id).is_some() {}
+            let load = loads.next_if(|(id, _)| *id == room.id).map(|(_, load)| load);
+            Seat::new(room, load.unwrap_or_default())
         };
-        let all = view.nodes().map(&mut seat).collect();
-        Self { view, all, service: None, placed: BTreeMap::new() }
+        let all = view.rooms().iter().map(seat).collect();
+        let (ports, offers, placed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { view, all, service: None, ports, offers, placed }
     }
 
     pub(super) fn seat(&self, at: usize) -> &Seat<'a> {
@@ -118,16 +120,16 @@ impl<'a> Seats<'a> {
 
     /// How many hold a port of a node.
     pub(super) fn holders(&self, at: usize, (protocol, port): (Protocol, u16)) -> u64 {
-        let seat = &self.all[at];
-        let given = seat.ports.iter().filter(|held| **held == (protocol, port)).count() as u64;
-        self.view.host_port_holders(seat.id, protocol, port) + given
+        let given = self.ports.get(&at).into_iter().flatten();
+        let given = given.filter(|held| **held == (protocol, port)).count() as u64;
+        self.view.host_port_holders(self.all[at].id, protocol, port) + given
     }
 
     /// What nobody has of a node's generic resources.
     pub(super) fn offer(&mut self, at: usize) -> &mut Offer {
-        let (seat, view) = (&mut self.all[at], self.view);
+        let (seat, view) = (&self.all[at], self.view);
         let active = || view.tasks_on(seat.id).filter(|task| task.is_active());
-        seat.offer.get_or_insert_with(|| Offer::new(seat.node, active()))
+        self.offers.entry(at).or_insert_with(|| Offer::new(seat.node, active()))
     }
 
     /// Counts one task of the service less on a node. What it alone held there, ports and generic
@@ -151,7 +153,9 @@ impl<'a> Seats<'a> {
         seat.reserved_memory.0 = seat.reserved_memory.0.saturating_add(reserved.memory.0);
         seat.free_cpus.0 = seat.free_cpus.0.saturating_sub(reserved.cpus.0);
         seat.free_memory.0 = seat.free_memory.0.saturating_sub(reserved.memory.0);
-        seat.ports.extend(&want.ports);
+        if !want.ports.is_empty() {
+            self.ports.entry(at).or_default().extend(&want.ports);
+        }
         if let Some(service) = self.service {
             self.placed.entry(service).or_default().push(at as u32);
         }
@@ -163,20 +167,18 @@ impl<'a> Seats<'a> {
 }
 
 impl<'a> Seat<'a> {
-    fn new(node: &'a Node, load: Load) -> Self {
+    fn new(room: &'a Room, load: Load) -> Self {
         let Load { tasks, cpus, memory } = load;
         Self {
-            id: node.id,
-            node,
+            id: room.id,
+            node: &room.node,
             tasks,
             reserved_cpus: cpus,
             reserved_memory: memory,
-            free_cpus: NanoCpus(node.description.cpus.0.saturating_sub(cpus.0)),
-            free_memory: Bytes(node.description.memory.0.saturating_sub(memory.0)),
+            free_cpus: NanoCpus(room.cpus.0.saturating_sub(cpus.0)),
+            free_memory: Bytes(room.memory.0.saturating_sub(memory.0)),
             of_service: 0,
             leaving: 0,
-            ports: Vec::new(),
-            offer: None,
         }
     }
 }

@@ -27,8 +27,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use skep_api::{
-    Id, IdGen, Origin, Service, Slot, SpecVersion, Task, TaskState, Time, UpdateFailureAction,
-    UpdateOrder, UpdateState, UpdateStatus,
+    Id, IdGen, Node, Origin, Service, Slot, SpecVersion, Task, TaskState, Time,
+    UpdateFailureAction, UpdateOrder, UpdateState, UpdateStatus,
 };
 
 use super::flight::{Flights, Pace};
@@ -45,7 +45,9 @@ pub(super) const STEP_SLOTS_MAX: usize = 2_500;
 
 /// Begins the update of a service whose spec was written, if any of its slots is out of date.
 pub(crate) fn begin(view: &View, service: &Service, now: Time) -> Vec<Change> {
-    if service.update_status.is_some() || service.spec.mode.is_job() {
+    // All tasks of a service whose spec was never written again are up to date.
+    let is_first = service.spec_version == SpecVersion(0) && service.history.is_empty();
+    if service.update_status.is_some() || service.spec.mode.is_job() || is_first {
         return Vec::new();
     }
     let slots = outdated_slots(view, service);
@@ -264,6 +266,29 @@ fn is_work(view: &View, service: &Service, outdated: &Outdated<'_>, slot: Slot, 
         })
     };
     needs && !tasks().any(|task| is_made_by(service, task)) && global::is_open(view, service, slot)
+}
+
+/// The nodes of the out-of-date tasks among these that an update which is over left as they are, and
+/// that no newer one is to take over from. From then on the service's constraints judge them.
+pub(crate) fn left_behind<'a>(
+    view: &View,
+    service: &Service,
+    tasks: impl Iterator<Item = &'a Task>,
+) -> BTreeSet<Id<Node>> {
+    let over = service.update_status.as_ref().is_some_and(|update| {
+        matches!(update.state, UpdateState::Completed | UpdateState::RollbackCompleted)
+    });
+    if !over {
+        return BTreeSet::new();
+    }
+    let outdated = Outdated::new(view, service);
+    let age = |task: &Task| (task.meta.created_at, task.id);
+    let is_followed = |task: &Task| {
+        let mut others = view.tasks_in(task.service, task.slot);
+        others.any(|other| other.is_wanted() && age(other) > age(task))
+    };
+    let older = tasks.filter(|task| task.is_wanted() && !is_followed(task));
+    older.filter(|task| outdated.is_outdated(task)).filter_map(|task| task.node).collect()
 }
 
 /// Whether the update to the service's current spec made a task.

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use skep_api::{Bytes, Id, NanoCpus, Node};
 
 /// How many fields are remembered: services of one swarm have few different constraints, and a field
 /// holds every node.
@@ -31,15 +33,44 @@ pub(crate) struct Field {
     pub(crate) branches: Vec<(u32, u32)>,
 }
 
-/// The fields that were asked for.
+/// A node, with what it has side by side with that of all others: who looks at ten thousand nodes for
+/// one task does not want to look into each.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    pub(crate) id: Id<Node>,
+    pub(crate) cpus: NanoCpus,
+    pub(crate) memory: Bytes,
+    pub(crate) node: Arc<Node>,
+}
+
+/// What was worked out about the nodes as they are.
 #[derive(Clone, Default)]
-pub(crate) struct Fields(Arc<Mutex<BTreeMap<FieldKey, Arc<Field>>>>);
+pub(crate) struct Fields(Arc<Known>);
+
+#[derive(Default)]
+struct Known {
+    rooms: OnceLock<Vec<Room>>,
+    fields: Mutex<BTreeMap<FieldKey, Arc<Field>>>,
+}
 
 impl Fields {
+    /// All nodes, by id.
+    pub(crate) fn rooms<'a>(&self, nodes: impl Iterator<Item = &'a Arc<Node>>) -> &[Room] {
+        self.0.rooms.get_or_init(|| {
+            let room = |node: &Arc<Node>| Room {
+                id: node.id,
+                cpus: node.description.cpus,
+                memory: node.description.memory,
+                node: Arc::clone(node),
+            };
+            nodes.map(room).collect()
+        })
+    }
+
     /// The field of that key, made unless it is known.
     pub(crate) fn get(&self, key: FieldKey, make: impl FnOnce(&FieldKey) -> Field) -> Arc<Field> {
         // Whoever panicked while holding the lock left whole fields.
-        let mut fields = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fields = self.0.fields.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = fields.get(&key) {
             return Arc::clone(known);
         }

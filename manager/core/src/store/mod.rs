@@ -24,7 +24,7 @@ use skep_api::{
 };
 
 pub use apply::{ApplyError, Event, Happened, TaskEvent, TaskHappened};
-pub(crate) use field::{Field, FieldKey};
+pub(crate) use field::{Field, FieldKey, Room};
 pub(crate) use index::{Load, Progress, held_until, host_ports, networks};
 pub use snapshot::{KeptSpec, RestoreError, Snapshot};
 pub(crate) use table::not_found;

@@ -10,7 +10,7 @@ use skep_api::{
 
 use super::map::Counts;
 use super::table::ambiguous;
-use super::{Field, FieldKey, Load, Progress, Tables};
+use super::{Field, FieldKey, Load, Progress, Room, Tables};
 
 /// What was stored at one moment. Cheap to copy and to keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -372,6 +372,11 @@ impl View {
     /// What the active tasks of each node keep for themselves, by node; not of nodes without any.
     pub(crate) fn loads(&self) -> impl Iterator<Item = (Id<Node>, Load)> {
         self.0.index.loads.iter().map(|(node, load)| (*node, *load))
+    }
+
+    /// All nodes, by id, with what they have.
+    pub(crate) fn rooms(&self) -> &[Room] {
+        self.0.fields.rooms(self.0.nodes.iter())
     }
 
     /// The nodes that suit what the key says, as `make` finds out if nobody did since a node changed.

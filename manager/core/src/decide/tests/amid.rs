@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::testing::check;
+use crate::testing::{check, cluster};
 
 #[test]
 fn an_update_goes_on_while_nodes_drain() {
@@ -411,6 +411,61 @@ fn a_global_services_old_task_stays_until_the_new_one_runs_though_the_update_is_
             all: completed 1 "update completed"
             all.n1 shutdown n1 desired=shutdown
             all.n1 running n1
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn a_task_whose_constraint_was_lifted_is_not_held_to_it_amid_the_next_update() {
+    check(
+        "node n1 label.zone=a
+         svc web replicas=2 constraint=node.labels.zone==a
+         run
+         update web constraint=node.hostname==n1
+         run
+         node n1 label.zone=b
+         run
+         update web image=web:2
+         decide
+         lead
+         decide
+         show",
+        expect![[r#"
+            web.1 running n1 desired=shutdown
+            web.1 assigned n1 desired=ready
+            web.2 running n1
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn an_old_task_stays_where_it_may_not_be_until_its_successor_runs() {
+    let mut cluster = cluster(
+        "node n1
+         svc web update.order=start-first update.ratio=1 label=skep.start_deadline:30s
+         run
+         update web constraint=node.labels.zone==a
+         decide
+         wait 40
+         decide
+         lead",
+    );
+    cluster.expect(
+        "decide
+         show
+         status web
+         node n2 label.zone=a
+         run
+         show",
+        expect![[r#"
+            web.1 running n1
+            web.1 pending - "no suitable node (scheduling constraints not satisfied on 1 node)"
+            --
+            web: completed 1 "update completed"
+            web.1 shutdown n1 desired=shutdown
+            web.1 running n2
             --
         "#]],
     );

@@ -1,6 +1,6 @@
 use expect_test::expect;
 
-use crate::testing::check;
+use crate::testing::{check, cluster};
 
 #[test]
 fn behaviour_39_a_new_leader_forgets_what_is_to_be_forgotten() {
@@ -195,4 +195,15 @@ fn attempts_are_kept_whatever_the_limit() {
             --
         "#]],
     );
+}
+
+#[test]
+fn a_new_task_that_fails_again_and_again_beside_the_old_one_is_forgotten_in_time() {
+    let script =
+        "node n1\nsvc web delay=1 update.order=start-first\nrun\nupdate web image=web:2\nrun";
+    let mut cluster = cluster(script);
+    for _ in 0..30 {
+        cluster.run("state web.1 failed \"boom\"\nwait 2\nrun");
+    }
+    assert!(cluster.view().tasks_len() <= 7, "{} tasks", cluster.view().tasks_len());
 }

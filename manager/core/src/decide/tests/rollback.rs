@@ -176,3 +176,66 @@ fn a_change_of_the_number_of_replicas_is_no_update() {
         "#]],
     );
 }
+
+/// The restart's delay belongs to the spec that failed: the slot is not down for an hour for it.
+#[test]
+fn a_rollback_replaces_what_failed_at_once_and_watches_what_it_makes() {
+    check(
+        "node n1
+         svc web delay=3600 update.action=rollback
+         run
+         update web image=web:2
+         run
+         state web.1 failed \"boom\"
+         decide
+         show
+         run
+         status web
+         state web.1 failed \"boom\"
+         decide
+         status web
+         show",
+        expect![[r#"
+            web.1 shutdown n1 desired=shutdown
+            web.1 failed n1 desired=shutdown "boom"
+            web.1 assigned n1
+            --
+            web: rollback_started 1 "update rolled back due to failure or early termination of task web.1/b", watching the new tasks for failures for 5.0
+            web: rollback_paused 1 "rollback paused due to failure or early termination of task web.1/c"
+            web.1 shutdown n1 desired=shutdown
+            web.1 failed n1 desired=shutdown "boom"
+            web.1 failed n1 desired=shutdown "boom"
+            web.1 assigned n1 desired=ready
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn a_paused_update_goes_on_with_a_write_that_changes_nothing() {
+    check(
+        "node n1
+         svc web replicas=3 delay=0 update.delay=10
+         run
+         update web image=web:2
+         run
+         state web.1 failed \"boom\"
+         run
+         status web
+         update web
+         run
+         status web
+         show",
+        expect![[r#"
+            web: paused 3 "update paused due to failure or early termination of task web.1/b"
+            web: updating 2 "update in progress", waiting for the update delay to pass for 10.0
+            web.1 shutdown n1 desired=shutdown
+            web.1 failed n1 desired=shutdown "boom"
+            web.1 running n1
+            web.2 shutdown n1 desired=shutdown
+            web.2 running n1
+            web.3 running n1
+            --
+        "#]],
+    );
+}
