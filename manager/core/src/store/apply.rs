@@ -437,7 +437,10 @@ fn move_on(status: &mut TaskStatus, new: &TaskStatus, time: Time) {
     let at = if new.state > status.state { time } else { status.at };
     let runs = (new.state == TaskState::Running).then_some(time);
     let started_at = status.started_at.or(runs);
-    *status = TaskStatus { at, started_at, ..new.clone() };
+    // A manager that ends a task may not have read its node's last report.
+    let restarts = status.restarts.max(new.restarts);
+    let failures = status.failures.max(new.failures);
+    *status = TaskStatus { at, started_at, restarts, failures, ..new.clone() };
 }
 
 fn task_event(task: &Task, happened: TaskHappened) -> Event {

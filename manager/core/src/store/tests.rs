@@ -169,3 +169,20 @@ fn a_snapshot_that_contradicts_itself_is_refused() {
     let orphan = vec![Object::Task(task(2, 0))];
     assert!(Store::restore(Snapshot { objects: orphan, ..Snapshot::default() }).is_err());
 }
+
+#[test]
+fn a_status_decided_before_a_nodes_report_takes_back_none_of_its_restarts() {
+    let mut store = Store::new();
+    let made = [Object::Service(service(0, 0, "")), Object::Task(task(2, 0))];
+    apply(&mut store, made.into_iter().map(Change::Create).collect()).expect("a task");
+    let status = |state, restarts, failures| Change::TaskStatus {
+        task: Id::from_u128(2),
+        status: TaskStatus { state, restarts, failures, ..TaskStatus::default() },
+    };
+    apply(&mut store, vec![status(TaskState::Running, 2, 1)]).expect("a report");
+    apply(&mut store, vec![status(TaskState::Rejected, 0, 0)]).expect("a decision");
+    let view = store.view();
+    let task = view.task(Id::from_u128(2)).expect("it is there");
+    let TaskStatus { state, restarts, failures, .. } = task.status;
+    assert_eq!((state, restarts, failures), (TaskState::Rejected, 2, 1));
+}

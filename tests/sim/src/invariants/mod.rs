@@ -27,7 +27,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use skep_api::{Id, Node, Service, Slot, Task, Time, UpdateConfig, UpdateOrder, UpdateState};
+use skep_api::{
+    Id, Node, Service, ServiceOptions, Slot, Task, Time, UpdateConfig, UpdateOrder, UpdateState,
+};
 use skep_manager_core::View;
 
 use crate::agent::Agent;
@@ -182,7 +184,11 @@ fn overlaps(view: &View, service: &Service) -> bool {
     };
     let specs = service.history.iter().map(|revision| &revision.spec);
     let mut specs = specs.chain(&service.previous).chain([&service.spec]);
-    specs.any(|spec| first(spec.update.as_ref()) || first(spec.rollback.as_ref()))
+    // A task that moves to a better place may run beside the one it takes over from, too.
+    let moves = |labels| ServiceOptions::parse(labels).is_ok_and(|options| options.rebalance);
+    specs.any(|spec| {
+        first(spec.update.as_ref()) || first(spec.rollback.as_ref()) || moves(&spec.labels)
+    })
 }
 
 /// The other tasks in a task's slot.

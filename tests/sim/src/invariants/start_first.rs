@@ -1,6 +1,6 @@
 //! In a start-first update the task that runs is told to stop only when the new one runs.
 
-use skep_api::{Availability, Mode, NodeState, Task, TaskState, UpdateOrder};
+use skep_api::{Availability, Mode, NodeState, Origin, Task, TaskState, UpdateOrder};
 
 use super::{Checked, name, order, others};
 use crate::group::Applied;
@@ -22,7 +22,9 @@ pub(super) fn check(applied: &Applied) -> Checked {
         if !replicated || order(view, service) != UpdateOrder::StartFirst {
             continue;
         }
-        let newer = |other: &&Task| other.meta.created_at > task.meta.created_at;
+        let newer = |other: &&Task| {
+            other.origin == Origin::Update && other.meta.created_at > task.meta.created_at
+        };
         let runs = |other: &Task| other.is_wanted() && other.status.state == TaskState::Running;
         let successors: Vec<_> = others(view, task).filter(newer).collect();
         // The same goes for one that ran when it was decided.

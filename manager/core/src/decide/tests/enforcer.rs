@@ -259,3 +259,24 @@ fn an_update_goes_on_at_once_when_the_task_it_waits_for_is_rejected() {
         "#]],
     );
 }
+
+#[test]
+fn a_task_that_serves_until_its_successor_runs_is_not_rejected_for_the_new_constraints() {
+    check(
+        "node n1 label.zone=a
+         svc web update.order=start-first
+         run
+         update web constraint=node.labels.zone==b
+         decide
+         update web constraint=node.labels.zone==b update.parallelism=2
+         decide
+         node n1 label.rack=1
+         decide
+         show",
+        expect![[r#"
+            web.1 running n1
+            web.1 pending - "no suitable node (scheduling constraints not satisfied on 1 node)"
+            --
+        "#]],
+    );
+}

@@ -299,3 +299,25 @@ fn a_condition_of_none_does_not_shrink_a_service_whose_node_is_lost() {
     "#]],
     );
 }
+
+#[test]
+fn a_slot_that_was_given_up_with_its_node_is_not_filled_because_time_passes() {
+    check(
+        "compat swarm
+         node n1
+         svc web delay=0 attempts=1 window=10
+         run
+         state web.1 failed
+         run
+         node n1 down
+         decide
+         wait 20
+         decide
+         show",
+        expect![[r#"
+            web.1 failed n1 desired=shutdown
+            web.1 running n1 desired=shutdown
+            --
+        "#]],
+    );
+}
