@@ -1,5 +1,6 @@
 //! A task: one run of a service's component on one node.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -193,7 +194,7 @@ pub struct TaskStatus {
     /// When it was reached, in cluster time of the manager that stored it.
     pub at: Time,
     /// What happened, `started`.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// What went wrong, shown in `service ps`.
     pub err: String,
     /// How it ended.
@@ -227,7 +228,7 @@ impl Task {
             ports: Vec::new(),
             addresses: Vec::new(),
             desired: service.goal(),
-            status: TaskStatus { message: "created".to_owned(), ..TaskStatus::default() },
+            status: TaskStatus { message: "created".into(), ..TaskStatus::default() },
             start_after: None,
             origin: Origin::Fill,
             job_iteration: service.job.map_or(0, |job| job.iteration),

@@ -169,7 +169,7 @@ impl From<&skep_api::Task> for Status {
         Self {
             timestamp: moment(status.at),
             state: status.state.name(),
-            message: status.message.clone(),
+            message: status.message.clone().into_owned(),
             err: status.err.clone(),
             container_status: (is_there || status.exit.is_some()).then_some(container),
             port_status: PortStatus { ports: host_ports.map(Port::from).collect() },

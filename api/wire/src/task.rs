@@ -99,7 +99,7 @@ impl From<&TaskStatus> for pb::TaskStatus {
         Self {
             state: state_number(status.state),
             at: status.at.as_nanos(),
-            message: status.message.clone(),
+            message: status.message.clone().into_owned(),
             err: status.err.clone(),
             exit_code: status.exit.map(|exit| exit.code),
             restarts: status.restarts,
@@ -116,7 +116,7 @@ impl TryFrom<pb::TaskStatus> for TaskStatus {
         Ok(Self {
             state: state("TaskStatus.state", status.state)?,
             at: Time::from_nanos(status.at),
-            message: status.message,
+            message: status.message.into(),
             err: status.err,
             exit: status.exit_code.map(|code| ExitInfo { code }),
             restarts: status.restarts,

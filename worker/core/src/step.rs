@@ -178,11 +178,11 @@ impl Observed {
     }
 
     /// The next state, reached without trouble.
-    fn reached(&self, state: TaskState, message: &str, now: Time) -> TaskStatus {
+    fn reached(&self, state: TaskState, message: &'static str, now: Time) -> TaskStatus {
         TaskStatus {
             state,
             at: now,
-            message: message.to_owned(),
+            message: message.into(),
             err: String::new(),
             exit: None,
             restarts: self.status.restarts,

@@ -333,6 +333,7 @@ prop_compose! {
         (restarts, failures) in any::<(u64, u64)>(),
         started_at in option::of(time()),
     ) -> TaskStatus {
+        let message = message.into();
         TaskStatus { state, at, message, err, exit, restarts, failures, started_at }
     }
 }

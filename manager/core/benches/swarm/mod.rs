@@ -202,7 +202,7 @@ fn obey(task: &Task) -> Option<Change> {
         desired if desired > TaskState::Running => TaskState::Shutdown,
         desired => desired,
     };
-    let status = TaskStatus { state, message: "started".to_owned(), ..TaskStatus::default() };
+    let status = TaskStatus { state, message: "started".into(), ..TaskStatus::default() };
     (state > task.status.state).then_some(Change::TaskStatus { task: task.id, status })
 }
 

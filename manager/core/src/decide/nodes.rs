@@ -190,11 +190,7 @@ impl Room {
 }
 
 fn status(task: &Task, state: TaskState, (message, err): Words) -> Change {
-    let status = TaskStatus {
-        state,
-        message: message.to_owned(),
-        err: err.to_owned(),
-        ..task.status.clone()
-    };
+    let status =
+        TaskStatus { state, message: message.into(), err: err.to_owned(), ..task.status.clone() };
     Change::TaskStatus { task: task.id, status }
 }

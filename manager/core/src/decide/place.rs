@@ -55,7 +55,7 @@ pub(crate) struct Scheduled {
 pub(crate) fn end(view: &View) -> Vec<Change> {
     let lost = view.unplaced().filter(|t| !t.is_wanted() && t.desired < TaskState::Remove);
     lost.map(|task| {
-        let message = "shutdown".to_owned();
+        let message = "shutdown".into();
         let status = TaskStatus { state: TaskState::Shutdown, message, ..TaskStatus::default() };
         Change::TaskStatus { task: task.id, status }
     })
@@ -209,11 +209,11 @@ impl<'a> Pass<'a, '_> {
         }
     }
 
-    fn assign(&mut self, waiting: Waiting<'_>, at: usize, want: &Want<'a>, message: &str) {
+    fn assign(&mut self, waiting: Waiting<'_>, at: usize, want: &Want<'a>, message: &'static str) {
         let generic = self.seats.take(at, want);
         let status = TaskStatus {
             state: TaskState::Assigned,
-            message: message.to_owned(),
+            message: message.into(),
             ..TaskStatus::default()
         };
         let node = Some(self.seats.seat(at).id);
@@ -223,7 +223,7 @@ impl<'a> Pass<'a, '_> {
     fn wait(&mut self, waiting: Waiting<'_>, err: String) {
         let task = waiting.task;
         if waiting.given.is_some() {
-            let (state, message) = (TaskState::Pending, "pending task scheduling".to_owned());
+            let (state, message) = (TaskState::Pending, "pending task scheduling".into());
             let status = TaskStatus { state, message, err, ..TaskStatus::default() };
             self.changes.push(waiting.change(None, BTreeMap::new(), status));
         } else if task.status.err != err {

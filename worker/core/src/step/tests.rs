@@ -24,7 +24,7 @@ fn wanted(desired: TaskState, stored: TaskState) -> Assignment {
 /// A task that reached `state` in this process, having come to it as ASSIGNED.
 fn seen(state: TaskState, run: Run) -> Observed {
     let mut seen = Observed::new(&wanted(TaskState::Running, TaskState::Assigned));
-    seen.status = TaskStatus { state, message: "before".to_owned(), ..TaskStatus::default() };
+    seen.status = TaskStatus { state, message: "before".into(), ..TaskStatus::default() };
     seen.run = run;
     seen
 }
