@@ -212,7 +212,7 @@ mod tests {
             status: TaskStatus {
                 state: TaskState::Running,
                 at: Time::from_secs(1_700_000_001),
-                message: "started".to_owned(),
+                message: "started".into(),
                 ..Default::default()
             },
             start_after: None,

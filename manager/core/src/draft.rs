@@ -1,6 +1,6 @@
 //! Changes that are being thought out, and the store as it would be with them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use skep_api::{Id, Origin, Service, Slot, Task, TaskState, Time};
 
@@ -16,7 +16,7 @@ pub(crate) struct Draft {
     now: Time,
     changes: Vec<Change>,
     // Where in `changes` an object is made or written, so that the next write goes there too.
-    places: HashMap<Key, usize>,
+    places: BTreeMap<Key, usize>,
 }
 
 impl Draft {
@@ -24,7 +24,7 @@ impl Draft {
         let trial = Trial::new(view, now);
         // The moment that its changes will be stamped with, if they are applied right away.
         let now = trial.view().time();
-        Self { trial, now, changes: Vec::new(), places: HashMap::new() }
+        Self { trial, now, changes: Vec::new(), places: BTreeMap::new() }
     }
 
     /// The store with all changes so far. Let go of it before adding the next.

@@ -128,7 +128,7 @@ fn rewritten() -> Service {
 fn task_changes() -> Vec<Change> {
     let status = TaskStatus {
         state: TaskState::Failed,
-        message: "failed".to_owned(),
+        message: "failed".into(),
         err: "task: non-zero exit (3)".to_owned(),
         exit: Some(skep_api::ExitInfo { code: -3 }),
         ..Default::default()

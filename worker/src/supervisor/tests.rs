@@ -128,7 +128,7 @@ async fn a_task_comes_to_run_in_at_most_two_batches() {
         assert!(states.len() <= 2 && states.is_sorted(), "{states:?}");
     }
     let status = swarm.reaches(1, TaskState::Running).await;
-    assert_eq!((status.message.as_str(), status.err.as_str()), ("started", ""));
+    assert_eq!((status.message.as_ref(), status.err.as_str()), ("started", ""));
 }
 
 #[tokio::test]
