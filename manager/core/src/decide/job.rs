@@ -99,8 +99,8 @@ pub(crate) fn reconcile(view: &View, part: Part, now: Time, ids: &mut IdGen) -> 
     changes
 }
 
-/// Tells the tasks to stop whose slot is done: one that was to stop itself, and was replaced, came to
-/// its end all the same.
+/// Tells the tasks to stop whose slot is done (one that was to stop itself, and was replaced, came to
+/// its end all the same), and those that wait for a node that is not theirs any more.
 fn superfluous(view: &View, service: &Service, part: Part) -> Vec<Change> {
     let current = |task: &&Task| is_current(service, task);
     let tasks: Vec<_> = match part {
@@ -108,8 +108,19 @@ fn superfluous(view: &View, service: &Service, part: Part) -> Vec<Change> {
         Part::OnNode(id, node) => view.tasks_in(id, Slot::Node(node)).filter(current).collect(),
     };
     let slots = tasks.chunk_by(|a, b| a.slot == b.slot);
-    let done = slots.filter(|tasks| tasks.iter().any(|t| t.status.state == TaskState::Complete));
-    done.flatten().filter(|task| task.is_wanted()).map(|task| restart::shut(task)).collect()
+    let is_done = |tasks: &&[&Task]| tasks.iter().any(|t| t.status.state == TaskState::Complete);
+    let done = slots.filter(is_done).flatten();
+    let misplaced = tasks.iter().filter(|task| is_misplaced(view, service, task));
+    let superfluous: BTreeSet<_> = done.chain(misplaced).map(|task| task.id).collect();
+    let wanted = tasks.iter().filter(|task| task.is_wanted() && superfluous.contains(&task.id));
+    wanted.map(|task| restart::shut(task)).collect()
+}
+
+/// Whether a task waits for a node that it may not go to any more. One that is on its node is judged
+/// with all others there.
+fn is_misplaced(view: &View, service: &Service, task: &Task) -> bool {
+    let closed = |node| view.node(node).is_none_or(|node| door(service, node) == Door::Closed);
+    task.node.is_none() && task.slot.node().is_some_and(closed)
 }
 
 /// Whether a node is to run a global job and does not.

@@ -458,3 +458,28 @@ fn a_task_that_completes_though_it_was_to_stop_leaves_nothing_to_do() {
         "#]],
     );
 }
+
+#[test]
+fn a_global_jobs_task_that_waits_for_a_node_is_taken_back_when_the_node_fits_no_more() {
+    check(
+        "node n1 memory=1g label.zone=a
+         svc all mode=global-job constraint=node.labels.zone==a reserve-memory=2g
+         decide
+         show
+         node n1 label.zone=b
+         run
+         show
+         node n1 label.zone=a memory=4g
+         run
+         show",
+        expect![[r#"
+            all.n1 pending - desired=complete "insufficient resources on 1 node"
+            --
+            all.n1 shutdown - desired=shutdown
+            --
+            all.n1 shutdown - desired=shutdown
+            all.n1 running n1 desired=complete
+            --
+        "#]],
+    );
+}
