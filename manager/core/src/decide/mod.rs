@@ -42,7 +42,7 @@ pub(crate) use self::update::outdated_slots;
 pub use self::update::{UpdateReason, UpdateWait, waits_for};
 use crate::change::Change;
 use crate::draft::Draft;
-use crate::store::{Event, TaskEvent, TaskHappened, View};
+use crate::store::View;
 
 /// How many changes a pass makes before it leaves the rest to the next one (a few more, since what
 /// was begun is finished): 50 raft entries, so that a service of a million tasks neither fills the
@@ -68,7 +68,6 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
         draft: Draft::new(view, now.max(view.time())),
         dirty: dirty.spelt_out(view),
         left: Dirty::new(),
-        moved: BTreeSet::new(),
         ids,
     };
     if !std::mem::take(&mut pass.dirty.networks).is_empty() {
@@ -82,17 +81,17 @@ pub fn decide(view: &View, dirty: &Dirty, now: Time, ids: &mut IdGen) -> Decisio
     // After the restarts: what these gave up makes room for the slots that wait for their turn.
     pass.jobs(&services, &nodes);
     // Again: what the restarts told to stop is no longer in flight.
-    pass.moved.clear();
     pass.updates();
     pass.step(|view, _, _| place::end(view));
     let placed = pass.place();
     pass.reap();
     pass.draft.close(placed);
     pass.rebalance();
-    // An update no longer waits for what never got a node and was ended, or was forgotten.
+    // What else was decided may be what an update waited for: a task that never got a node and was
+    // ended, or was forgotten.
     let view = pass.draft.view();
-    let updating = view.updating().map(|service| service.id);
-    pass.left.updates.extend(updating.filter(|service| pass.moved.contains(service)));
+    let due = view.updating().filter(|service| update::is_due(&view, service, pass.draft.now()));
+    pass.left.updates.extend(due.map(|service| service.id));
     drop(view);
     pass.left.services.append(&mut pass.dirty.services);
     Decision { changes: pass.draft.finish(), left: pass.left }
@@ -123,8 +122,6 @@ struct Pass<'a> {
     draft: Draft,
     dirty: Dirty,
     left: Dirty,
-    /// Services with tasks that got further, or went.
-    moved: BTreeSet<Id<Service>>,
     ids: &'a mut IdGen,
 }
 
@@ -138,14 +135,6 @@ impl Pass<'_> {
         let made = changes.len();
         for event in self.draft.add(changes) {
             self.dirty.mark(&event);
-            if let Event::Task(TaskEvent {
-                service,
-                happened: TaskHappened::Status | TaskHappened::Removed { .. },
-                ..
-            }) = event
-            {
-                self.moved.insert(service);
-            }
         }
         made
     }

@@ -86,6 +86,11 @@ pub(crate) fn reconcile(view: &View, service: &Service, now: Time, ids: &mut IdG
     }
 }
 
+/// Whether the update of a service has something to do.
+pub(crate) fn is_due(view: &View, service: &Service, now: Time) -> bool {
+    matches!(next(view, service, now), Next::Replace(..) | Next::Stop(..) | Next::Complete)
+}
+
 /// When the next update that waits for a moment goes on.
 pub(crate) fn wake_at(view: &View) -> Option<(Time, &'static str)> {
     // From the moment of the view on, the first one at which a step would change something.

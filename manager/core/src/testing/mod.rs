@@ -47,6 +47,9 @@ use crate::{
     admit_update_service, decide, waits_for, wake_at,
 };
 
+/// So many passes bring every script here to rest; the longest need a few dozen.
+const PASSES_MAX: usize = 200;
+
 /// A cluster under test.
 pub(crate) struct Cluster {
     pub(crate) store: Store,
@@ -465,7 +468,8 @@ impl Cluster {
     pub(crate) fn decide(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut dirty = std::mem::take(&mut self.dirty);
-        loop {
+        for pass in 0.. {
+            assert!(pass < PASSES_MAX, "one pass after the other leaves something to the next");
             let decision = decide(&self.view(), &dirty, self.now, &mut self.ids);
             self.apply(decision.changes.clone());
             changes.extend(decision.changes);

@@ -1,6 +1,7 @@
 //! Updates under whatever may happen.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use skep_api::{Compat, Mode, Service, TaskState, Time, UpdateConfig, UpdateState};
 
@@ -125,7 +126,11 @@ fn check_parallelism(view: &View, now: Time) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    // The same cases on every machine; a hunt sets another seed and more of them.
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(14),
+        ..ProptestConfig::with_cases(120)
+    })]
 
     /// `decide` in a script checks that deciding again gives nothing and that whoever waits is woken
     /// for something. Here: that parallelism is kept all along, and that in the end every task is
@@ -155,7 +160,8 @@ proptest! {
                 .collect();
             let fits = |task: &&skep_api::Task| is_up_to_date(&view, service, task);
             // Constraints may leave a task nowhere to go, and restarts their limits.
-            if !paused {
+            // Swarm leaves tasks behind that were tried in vain before the spec was written.
+            if !paused && view.compat() == Compat::Skep {
                 prop_assert!(live.iter().all(fits), "{state:?} {live:?}");
             }
             if let Mode::Replicated { replicas } = service.spec.mode {
