@@ -217,12 +217,13 @@ impl Pass<'_> {
                 self.left.slots.insert(slot);
                 continue;
             }
-            self.step(|view, now, ids| restart::reconcile(view, slot, now, ids));
+            let made = self.step(|view, now, ids| restart::reconcile(view, slot, now, ids));
             let view = self.draft.view();
             if restart::is_bare(&view, slot, self.draft.now()) {
                 self.left.services.insert(slot.0);
             }
-            if let Some(service) = view.service(slot.0) {
+            // Only if something became of the slot: looking at its node looks at the slot again.
+            if let Some(service) = view.service(slot.0).filter(|_| made > 0) {
                 let tasks = view.tasks_in(slot.0, slot.1);
                 self.left.nodes.extend(update::left_behind(&view, service, tasks));
             }

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::testing::check;
+use crate::testing::{check, cluster};
 
 #[test]
 fn behaviour_23_an_update_leaves_a_paused_node_out_and_the_node_follows_once_it_is_active() {
@@ -212,5 +212,22 @@ fn a_slot_with_the_tasks_of_two_overtaken_updates_gets_one_new_task() {
             web.1 assigned n1
             --
         "#]],
+    );
+}
+
+#[test]
+fn a_node_that_an_update_left_an_old_task_on_is_not_looked_at_for_ever() {
+    cluster(
+        "node n1
+         node n2
+         svc all mode=global
+         run
+         update all image=web:2
+         compat swarm
+         update all image=web:3
+         decide
+         rollback all
+         node n1 pause
+         decide",
     );
 }
